@@ -1,0 +1,204 @@
+"""The object `lab` of every notebook: images, checks, hints, pictures."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from grader import frameworks
+from grader.checks import catalogue, display, engine, evidence
+from grader.checks.check import Case, Check
+from grader.checks.verdict import Verdict, number
+from grader.datasets import Images
+from grader.errors import ClinicError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class Points(float):
+    """Points of a check as the value of its cell.
+
+    Its plain text is the bare number, because that is how nbgrader reads partial credit.
+    """
+
+    def __new__(cls, points: float, max_points: float) -> Points:
+        value = super().__new__(cls, points)
+        value.max_points = max_points
+        return value
+
+    max_points: float
+
+    def __repr__(self) -> str:
+        return float.__repr__(self)
+
+    def _repr_html_(self) -> str:
+        return f"<small>{number(self)} of {number(self.max_points)} points</small>"
+
+
+def unseen_seed(lab: str, practice_seed: int) -> int:
+    """Seed of the images that grading uses: another one for each lab, practice seed and class.
+
+    An instructor sets the environment variable CNN_CLINIC_SEED to a text of their own.
+    """
+    text = f"{os.environ.get('CNN_CLINIC_SEED', '')}/{lab}/{practice_seed}"
+    return 1_000_000 + int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) % 1_000_000_000
+
+
+class LabSession:
+    """One lab, one framework, one seed. Made by `grader.open_lab`.
+
+    Attributes:
+        header: title, symptom, hints and budget of the lab.
+        fw: the framework's adapter module, `grader.frameworks.pytorch` or `.tensorflow`.
+        device: the framework's device; found, never assumed.
+        seed, data: as given to `open_lab`.
+    """
+
+    def __init__(
+        self,
+        header: catalogue.LabHeader,
+        checks: dict[str, Check],
+        fw: ModuleType,
+        *,
+        seed: int,
+        data: str,
+        device: Any,
+    ) -> None:
+        self.header = header
+        self.fw = fw
+        self.seed = seed
+        self.data = data
+        self.device = device
+        self._checks = checks
+        self._unseen = False
+        self._hints_given: dict[str, int] = {}
+
+    @classmethod
+    def open(cls, lab: str, framework: str, *, seed: int, data: str, device: str) -> LabSession:
+        """See `grader.open_lab`."""
+        header = catalogue.read_header(lab)
+        fw = frameworks.load(framework)
+        if data != "tiles" and not Path(data).is_dir():
+            raise ClinicError(
+                f'There is no image folder {data!r}; give data="tiles" or the path of a folder.'
+            )
+        fw.set_seed(seed)
+        return cls(
+            header,
+            catalogue.load_checks(lab),
+            fw,
+            seed=seed,
+            data=data,
+            device=fw.choose_device(device),
+        )
+
+    @property
+    def case(self) -> Case:
+        """The circumstances under which checks measure now."""
+        return Case(
+            lab=self.header.id,
+            framework=self.fw.NAME,
+            seed=unseen_seed(self.header.id, self.seed) if self._unseen else self.seed,
+            data=self.data,
+            device=self.device,
+            fw=self.fw,
+            practice_seed=self.seed,
+        )
+
+    def draw(self, split: str, n: int, size: int) -> Images:
+        """Practice images: split "train", "validation", "test" or "field", uint8 (n, size, size, 3)."""
+        return self.case.practice().draw(split, n, size)
+
+    def use_unseen_images(self) -> None:
+        """From here on checks measure on other images. Grading calls this; nothing is lost by it."""
+        self._unseen = True
+
+    def _check(self, name: str) -> Check:
+        if name not in self._checks:
+            raise ClinicError(
+                f"The lab {self.header.id} has no check {name!r}; "
+                f"its checks are: {', '.join(self._checks)}."
+            )
+        return self._checks[name]
+
+    def measure(self, name: str, namespace: dict[str, Any]) -> tuple[evidence.Record, Verdict]:
+        """Run one check on a namespace and judge it, without showing anything."""
+        check = self._check(name)
+        record = engine.collect(check, self.case, namespace, unseen=self._unseen)
+        return record, engine.judge(check, self.case, record)
+
+    def check(self, name: str) -> Points:
+        """Measure the answer in the cell above, show the verdict, return the points.
+
+        The names that the check takes are looked up in the notebook.
+        """
+        from IPython.display import display as show
+
+        check = self._check(name)
+        # A check cell says what it needs in words; a second argument for the namespace would only
+        # be one more thing to get wrong, so the caller's own globals are used.
+        namespace = sys._getframe(1).f_globals
+        print(f"Measuring; about {number(check.seconds)} s on two processor cores.")
+        with _stderr_to_stdout():
+            record, verdict = self.measure(name, namespace)
+        hint = f"lab.hint({name!r})" if self.header.hints.get(name) else ""
+        show(
+            {
+                "text/plain": display.as_text(verdict, hint),
+                "text/html": display.as_html(verdict, hint),
+                evidence.MIME: evidence.to_json(record),
+            },
+            raw=True,
+        )
+        return Points(verdict.points, verdict.max_points)
+
+    def hint(self, name: str) -> None:
+        """Show the next hint for a check: a nudge, then where to look, then the line."""
+        hints = self.header.hints.get(self._check(name).name, ())
+        if not hints:
+            print(f"There are no hints for {name!r}.")
+            return
+        given = min(self._hints_given.get(name, 0) + 1, len(hints))
+        self._hints_given[name] = given
+        print(f"Hint {given} of {len(hints)}. {hints[given - 1]}")
+
+    def show(self, figure: Figure, sentence: str) -> None:
+        """Show a picture with its reading in words below, which is also its alternative text."""
+        from grader.instruments.style import show_figure
+
+        show_figure(figure, sentence)
+
+
+@contextlib.contextmanager
+def _stderr_to_stdout() -> Iterator[None]:
+    """Hold back what is written to stderr, then print it as ordinary output.
+
+    nbgrader gives a check cell no marks when anything is on stderr, and TensorFlow logs there when
+    it starts; a warning is no failure. File descriptor 2 is redirected as well as sys.stderr,
+    because the frameworks' native code writes to the descriptor.
+    """
+    with tempfile.TemporaryFile() as held:
+        saved = os.dup(2)
+        sys.stderr.flush()
+        os.dup2(held.fileno(), 2)
+        try:
+            with (
+                open(os.dup(held.fileno()), "w", encoding="utf-8", errors="replace") as text,
+                contextlib.redirect_stderr(text),
+            ):
+                yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            held.seek(0)
+            words = held.read().decode("utf-8", "replace").strip()
+            if words:
+                print(words)
