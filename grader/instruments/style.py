@@ -54,21 +54,15 @@ def as_png(figure: Figure) -> bytes:
 
 
 def show_figure(figure: Figure, sentence: str) -> None:
-    """Show a figure with its reading in words; the sentence is also the alternative text."""
+    """Show a figure, then its reading in words; the sentence is also the alternative text."""
     import base64
-    from html import escape
 
-    from IPython.display import display
+    from IPython.display import Markdown, display
 
     png = base64.b64encode(as_png(figure)).decode("ascii")
-    text = escape(sentence, quote=True)
     display(
-        {
-            "text/plain": f"[picture] {sentence}",
-            "text/html": f"<figure style='margin:0'><img alt='{text}' "
-            f"style='max-width:100%' src='data:image/png;base64,{png}'>"
-            f"<figcaption>{text}</figcaption></figure>",
-            "image/png": png,
-        },
+        {"text/plain": f"[picture] {sentence}", "image/png": png},
+        metadata={"image/png": {"alt": sentence}},
         raw=True,
     )
+    display(Markdown(f"*{sentence}*"))

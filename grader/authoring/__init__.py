@@ -1,0 +1,1 @@
+"""From one lab.py to learner and solution notebooks in both frameworks."""

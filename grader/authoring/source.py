@@ -1,0 +1,259 @@
+"""Read a lab.py and its answers: percent scripts, parsed by jupytext, with line numbers kept."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import jupytext
+
+from grader.checks.catalogue import LabHeader, labs_root, read_header, split_header
+from grader.errors import ClinicError
+from grader.frameworks import NAMES
+
+ROLES = ("answer", "check", "picture", "proof")
+BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+STUB = "# YOUR CODE HERE"
+_MARKER = re.compile(r"^# %%")
+
+
+@dataclass(frozen=True)
+class SourceCell:
+    """One cell of a percent script.
+
+    Attributes:
+        name: title in the cell's marker; siblings of the two frameworks share it.
+        markdown: True for prose.
+        tags: as written.  framework: the tag that names one, None for a shared cell.
+        role: "answer", "check", "picture", "proof" or None.
+        source: the cell's text.  line: line of its marker in the file, from 1.
+        metadata: other key="value" pairs of the marker.
+    """
+
+    name: str
+    markdown: bool
+    tags: tuple[str, ...]
+    framework: str | None
+    role: str | None
+    source: str
+    line: int
+    metadata: dict[str, object]
+
+    def starter(self) -> str:
+        """The source with every solution region replaced by the stub line."""
+        return without_solution(self.source)
+
+
+@dataclass(frozen=True)
+class LabSource:
+    """A parsed lab: header, cells of lab.py, answers of each framework."""
+
+    header: LabHeader
+    cells: tuple[SourceCell, ...]
+
+    def for_framework(self, framework: str) -> list[SourceCell]:
+        """Cells of one framework's notebook in order: the shared ones and its own."""
+        return [c for c in self.cells if c.framework in (None, framework)]
+
+
+def without_solution(source: str) -> str:
+    """Replace solution regions by the stub, as nbgrader does, at the region's indentation.
+
+    Raises:
+        ValueError: a region that does not end, or ends before it began.
+    """
+    lines, inside = [], False
+    for line in source.split("\n"):
+        if "BEGIN SOLUTION" in line:
+            if inside:
+                raise ValueError("a solution region begins inside another one")
+            inside = True
+            lines.append(line[: len(line) - len(line.lstrip())] + STUB)
+        elif "END SOLUTION" in line:
+            if not inside:
+                raise ValueError("a solution region ends before it begins")
+            inside = False
+        elif not inside:
+            lines.append(line)
+    if inside:
+        raise ValueError("a solution region has no end")
+    return "\n".join(lines)
+
+
+def parse_cells(text: str, where: str, *, skip_lines: int = 0) -> list[SourceCell]:
+    """Parse a percent script into cells.
+
+    Args:
+        text: the file's text.  where: its name for messages.
+        skip_lines: lines of the header, which is not part of the first cell.
+
+    Raises:
+        ClinicError: text before the first marker, an unknown framework tag pair, no name.
+    """
+    lines = text.splitlines()
+    starts = [i for i in range(skip_lines, len(lines)) if _MARKER.match(lines[i])]
+    first = starts[0] if starts else len(lines)
+    for i in range(skip_lines, first):
+        if lines[i].strip():
+            raise ClinicError(f"{where}:{i + 1}: text stands before the first cell; start it with '# %% name'.")
+    body = "\n".join(lines[first:]) + "\n"
+    parsed = jupytext.reads(body, fmt="py:percent").cells if starts else []
+    if len(parsed) != len(starts):
+        raise ClinicError(f"{where}: {len(starts)} cell markers give {len(parsed)} cells; mend the markers.")
+    cells = []
+    for cell, start in zip(parsed, starts, strict=True):
+        metadata = {k: v for k, v in cell.metadata.items() if k != "lines_to_next_cell"}
+        tags = tuple(metadata.pop("tags", ()))
+        named = [t for t in tags if t in NAMES]
+        roles = [t for t in tags if t in ROLES]
+        if len(named) > 1 or len(roles) > 1:
+            raise ClinicError(f"{where}:{start + 1}: a cell has one framework and one role at most.")
+        cells.append(
+            SourceCell(
+                name=str(metadata.pop("title", "")),
+                markdown=cell.cell_type == "markdown",
+                tags=tags,
+                framework=named[0] if named else None,
+                role=roles[0] if roles else None,
+                source=cell.source,
+                line=start + 1,
+                metadata=metadata,
+            )
+        )
+    return cells
+
+
+def read_lab(lab: str, root: Path | None = None) -> LabSource:
+    """Read labs/<lab>/lab.py.
+
+    Raises:
+        ClinicError: unknown lab, or a file that is not a lab, with the line.
+    """
+    root = root or labs_root()
+    header = read_header(lab, root)
+    path = root / lab / "lab.py"
+    text = path.read_text(encoding="utf-8")
+    where = f"labs/{lab}/lab.py"
+    _, skip = split_header(text, where)
+    return LabSource(header, tuple(parse_cells(text, where, skip_lines=skip)))
+
+
+@dataclass(frozen=True)
+class ProvingAnswer:
+    """One answer that proves a check: what is handed in, and what must come back.
+
+    Attributes:
+        name: "divides_twice".  cell: the answer cell it replaces, "repair".
+        kind: "untouched", "reference", "empty", "crash", "constant", "wrong", "right" or "healthy".
+        expect: the outcome, as in `grader.checks.Outcome`'s values.
+        says: words that the message must contain, "" for any.
+        source: source of the answer cell.
+    """
+
+    name: str
+    cell: str
+    kind: str
+    expect: str
+    says: str
+    source: str
+
+
+KINDS = {
+    "constant": "not yet",
+    "wrong": "not yet",
+    "right": "passed",
+    "healthy": "passed",
+    "crash": "your code raised",
+}
+
+
+def read_answers(lab: LabSource, framework: str) -> list[ProvingAnswer]:
+    """All answers of one lab in one framework: those of answers/<framework>.py and the usual four.
+
+    The usual four need no author: untouched, empty, reference, and a cell that crashes.
+
+    Raises:
+        ClinicError: no file, an unknown kind or an unknown cell, with the line.
+    """
+    where = f"labs/{lab.header.id}/answers/{framework}.py"
+    path = lab.header.path / "answers" / f"{framework}.py"
+    if not path.is_file():
+        raise ClinicError(f"{where} is missing; write the answers that prove the checks.")
+    cells = {c.name: c for c in lab.for_framework(framework) if c.role == "answer"}
+    answers = []
+    for name, cell in cells.items():
+        crash = "raise RuntimeError('this cell always fails')"
+        answers += [
+            ProvingAnswer(f"untouched_{name}", name, "untouched", "not attempted", "", cell.starter()),
+            ProvingAnswer(f"empty_{name}", name, "empty", "not attempted", "", ""),
+            ProvingAnswer(f"crash_{name}", name, "crash", "not attempted", "", crash),
+        ]
+    answers.append(ProvingAnswer("reference", "", "reference", "passed", "", ""))
+    for cell in parse_cells(path.read_text(encoding="utf-8"), where):
+        kind = str(cell.metadata.get("kind", ""))
+        target = str(cell.metadata.get("cell", "repair"))
+        if kind not in KINDS:
+            raise ClinicError(f"{where}:{cell.line}: kind is {kind!r}; use one of {', '.join(KINDS)}.")
+        if target not in cells:
+            raise ClinicError(f"{where}:{cell.line}: there is no answer cell {target!r}.")
+        answers.append(
+            ProvingAnswer(
+                name=cell.name,
+                cell=target,
+                kind=kind,
+                expect=str(cell.metadata.get("expect", KINDS[kind])),
+                says=str(cell.metadata.get("says", "")),
+                source=cell.source,
+            )
+        )
+    return answers
+
+
+def names_defined(source: str) -> set[str]:
+    """Names that a cell binds at its top level."""
+    names: set[str] = set()
+
+    def bind(node: ast.AST) -> None:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+            return  # what is bound inside is local
+        if isinstance(node, ast.Lambda):
+            return
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names.update((a.asname or a.name).split(".")[0] for a in node.names)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        for child in ast.iter_child_nodes(node):
+            bind(child)
+
+    bind(ast.parse(source))
+    return names
+
+
+def names_used(source: str) -> set[str]:
+    """Names that a cell reads anywhere, inside functions too."""
+    return {
+        n.id
+        for n in ast.walk(ast.parse(source))
+        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)
+    }
+
+
+def needed_for(sources: Iterable[str], wanted: Iterable[str]) -> list[str]:
+    """The sources, in order, that define the wanted names, directly or through one another.
+
+    Used where one check is measured many times: the sick run and its pictures are left out unless
+    the answer uses what they computed.
+    """
+    cells = [(s, names_defined(s), names_used(s)) for s in sources]
+    missing, chosen = set(wanted), set[int]()
+    while True:
+        more = {i for i, (_, defined, _) in enumerate(cells) if i not in chosen and defined & missing}
+        if not more:
+            return [cells[i][0] for i in sorted(chosen)]
+        chosen |= more
+        for i in more:
+            missing |= cells[i][2]

@@ -1,0 +1,38 @@
+"""What every part of the course means by images with labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Images:
+    """Labelled images in memory.
+
+    Attributes:
+        images: uint8 (N, size, size, 3), RGB, 0..255.
+        labels: int64 (N,), positions in `classes`.
+        classes: the names, in alphabetical order, so that the same images written to a folder and
+            read again carry the same numbers.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.images) != len(self.labels):
+            raise ValueError(f"{len(self.images)} images but {len(self.labels)} labels")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, n: int) -> Images:
+        """The first `n`; as drawn, any prefix is balanced to within one image a class."""
+        return replace(self, images=self.images[:n], labels=self.labels[:n])
+
+    def pick(self, index: np.ndarray) -> Images:
+        """Those at `index` (integers or a mask), in that order, copied."""
+        return replace(self, images=self.images[index], labels=self.labels[index])
