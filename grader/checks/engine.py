@@ -127,6 +127,18 @@ def judge(check: Check, case: Case, record: Record) -> Verdict:
     return verdict(Outcome.NOT_YET, sentence, points, findings)
 
 
+def not_run(check: Check) -> Verdict:
+    """The verdict on a check that left no record."""
+    return Verdict(
+        check.name,
+        Outcome.NOT_RUN,
+        0.0,
+        float(check.points),
+        (),
+        "The check did not run to its end, so there is nothing to judge.",
+    )
+
+
 def headline(verdict: Verdict) -> str:
     """The first words of a verdict: outcome and points, "Not yet, 1 of 3."."""
     outcome = verdict.outcome.value.capitalize()

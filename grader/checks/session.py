@@ -60,6 +60,7 @@ class LabSession:
         fw: the framework's adapter module, `grader.frameworks.pytorch` or `.tensorflow`.
         device: the framework's device; found, never assumed.
         seed, data: as given to `open_lab`.
+        checks: the lab's checks by name, in the order of the notebook.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class LabSession:
         self.seed = seed
         self.data = data
         self.device = device
-        self._checks = checks
+        self.checks = checks
         self._unseen = False
         self._hints_given: dict[str, int] = {}
 
@@ -85,7 +86,10 @@ class LabSession:
     def open(cls, lab: str, framework: str, *, seed: int, data: str, device: str) -> LabSession:
         """See `grader.open_lab`."""
         header = catalogue.read_header(lab)
-        fw = frameworks.load(framework)
+        # A framework's notes on its own start-up are not about the lab; an import that fails raises.
+        with _hold_stderr():
+            fw = frameworks.load(framework)
+            where = fw.choose_device(device)
         if data != "tiles" and not Path(data).is_dir():
             raise ClinicError(
                 f'There is no image folder {data!r}; give data="tiles" or the path of a folder.'
@@ -97,7 +101,7 @@ class LabSession:
             fw,
             seed=seed,
             data=data,
-            device=fw.choose_device(device),
+            device=where,
         )
 
     @property
@@ -122,12 +126,12 @@ class LabSession:
         self._unseen = True
 
     def _check(self, name: str) -> Check:
-        if name not in self._checks:
+        if name not in self.checks:
             raise ClinicError(
                 f"The lab {self.header.id} has no check {name!r}; "
-                f"its checks are: {', '.join(self._checks)}."
+                f"its checks are: {', '.join(self.checks)}."
             )
-        return self._checks[name]
+        return self.checks[name]
 
     def measure(self, name: str, namespace: dict[str, Any]) -> tuple[evidence.Record, Verdict]:
         """Run one check on a namespace and judge it, without showing anything."""
@@ -147,8 +151,10 @@ class LabSession:
         # be one more thing to get wrong, so the caller's own globals are used.
         namespace = sys._getframe(1).f_globals
         print(f"Measuring; about {number(check.seconds)} s on two processor cores.")
-        with _stderr_to_stdout():
+        with _hold_stderr() as held:
             record, verdict = self.measure(name, namespace)
+        if held.text:
+            print(held.text)
         hint = f"lab.hint({name!r})" if self.header.hints.get(name) else ""
         show(
             {
@@ -177,28 +183,33 @@ class LabSession:
         show_figure(figure, sentence)
 
 
+class _HeldStderr:
+    """What was written to stderr while `_hold_stderr` was active; empty before its end."""
+
+    text = ""
+
+
 @contextlib.contextmanager
-def _stderr_to_stdout() -> Iterator[None]:
-    """Hold back what is written to stderr, then print it as ordinary output.
+def _hold_stderr() -> Iterator[_HeldStderr]:
+    """Hold back what is written to stderr, so that the caller can decide what becomes of it.
 
     nbgrader gives a check cell no marks when anything is on stderr, and TensorFlow logs there when
     it starts; a warning is no failure. File descriptor 2 is redirected as well as sys.stderr,
     because the frameworks' native code writes to the descriptor.
     """
-    with tempfile.TemporaryFile() as held:
+    held = _HeldStderr()
+    with tempfile.TemporaryFile() as file:
         saved = os.dup(2)
         sys.stderr.flush()
-        os.dup2(held.fileno(), 2)
+        os.dup2(file.fileno(), 2)
         try:
             with (
-                open(os.dup(held.fileno()), "w", encoding="utf-8", errors="replace") as text,
+                open(os.dup(file.fileno()), "w", encoding="utf-8", errors="replace") as text,
                 contextlib.redirect_stderr(text),
             ):
-                yield
+                yield held
         finally:
             os.dup2(saved, 2)
             os.close(saved)
-            held.seek(0)
-            words = held.read().decode("utf-8", "replace").strip()
-            if words:
-                print(words)
+            file.seek(0)
+            held.text = file.read().decode("utf-8", "replace").strip()

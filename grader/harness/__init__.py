@@ -1,0 +1,1 @@
+"""Running notebooks and grading them: executed solutions, nbgrader, proof, calibration."""
