@@ -98,11 +98,15 @@ def parse_cells(text: str, where: str, *, skip_lines: int = 0) -> list[SourceCel
     first = starts[0] if starts else len(lines)
     for i in range(skip_lines, first):
         if lines[i].strip():
-            raise ClinicError(f"{where}:{i + 1}: text stands before the first cell; start it with '# %% name'.")
+            raise ClinicError(
+                f"{where}:{i + 1}: text stands before the first cell; start it with '# %% name'."
+            )
     body = "\n".join(lines[first:]) + "\n"
     parsed = jupytext.reads(body, fmt="py:percent").cells if starts else []
     if len(parsed) != len(starts):
-        raise ClinicError(f"{where}: {len(starts)} cell markers give {len(parsed)} cells; mend the markers.")
+        raise ClinicError(
+            f"{where}: {len(starts)} cell markers give {len(parsed)} cells; mend the markers."
+        )
     cells = []
     for cell, start in zip(parsed, starts, strict=True):
         metadata = {k: v for k, v in cell.metadata.items() if k != "lines_to_next_cell"}
@@ -110,7 +114,9 @@ def parse_cells(text: str, where: str, *, skip_lines: int = 0) -> list[SourceCel
         named = [t for t in tags if t in NAMES]
         roles = [t for t in tags if t in ROLES]
         if len(named) > 1 or len(roles) > 1:
-            raise ClinicError(f"{where}:{start + 1}: a cell has one framework and one role at most.")
+            raise ClinicError(
+                f"{where}:{start + 1}: a cell has one framework and one role at most."
+            )
         cells.append(
             SourceCell(
                 name=str(metadata.pop("title", "")),
@@ -187,7 +193,9 @@ def read_answers(lab: LabSource, framework: str) -> list[ProvingAnswer]:
     for name, cell in cells.items():
         crash = "raise RuntimeError('this cell always fails')"
         answers += [
-            ProvingAnswer(f"untouched_{name}", name, "untouched", "not attempted", "", cell.starter()),
+            ProvingAnswer(
+                f"untouched_{name}", name, "untouched", "not attempted", "", cell.starter()
+            ),
             ProvingAnswer(f"empty_{name}", name, "empty", "not attempted", "", ""),
             ProvingAnswer(f"crash_{name}", name, "crash", "not attempted", "", crash),
         ]
@@ -196,7 +204,9 @@ def read_answers(lab: LabSource, framework: str) -> list[ProvingAnswer]:
         kind = str(cell.metadata.get("kind", ""))
         target = str(cell.metadata.get("cell", "repair"))
         if kind not in KINDS:
-            raise ClinicError(f"{where}:{cell.line}: kind is {kind!r}; use one of {', '.join(KINDS)}.")
+            raise ClinicError(
+                f"{where}:{cell.line}: kind is {kind!r}; use one of {', '.join(KINDS)}."
+            )
         if target not in cells:
             raise ClinicError(f"{where}:{cell.line}: there is no answer cell {target!r}.")
         answers.append(
@@ -251,7 +261,9 @@ def needed_for(sources: Iterable[str], wanted: Iterable[str]) -> list[str]:
     cells = [(s, names_defined(s), names_used(s)) for s in sources]
     missing, chosen = set(wanted), set[int]()
     while True:
-        more = {i for i, (_, defined, _) in enumerate(cells) if i not in chosen and defined & missing}
+        more = {
+            i for i, (_, defined, _) in enumerate(cells) if i not in chosen and defined & missing
+        }
         if not more:
             return [cells[i][0] for i in sorted(chosen)]
         chosen |= more

@@ -1,4 +1,4 @@
-"""Checks: a right repair passes whoever wrote it, a superficial one fails with the sentence that helps.
+"""Checks: any right repair passes, a superficial one fails with the sentence that helps.
 
 A check has two halves. `collect` runs beside the learner's code and returns evidence: numbers,
 predictions, counts. `judge` turns evidence into findings and needs neither framework nor learner,

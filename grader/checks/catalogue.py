@@ -48,7 +48,7 @@ class LabHeader:
 
 
 def labs_root() -> Path:
-    """The folder of the labs: `labs/` of the repository, or the copy inside an installed package."""
+    """The folder of the labs: the repository's, or the copy inside an installed package."""
     for root in (PACKAGE.parent / "labs", PACKAGE / "labs"):
         if root.is_dir():
             return root

@@ -42,7 +42,7 @@ class Case:
     practice_seed: int = 0
 
     def draw(self, split: str, n: int, size: int) -> Images:
-        """Images of this case: split "train", "validation", "test" or "field", uint8 (n, size, size, 3)."""
+        """Images of a split ("train", "validation", "test", "field"), uint8 (n, size, size, 3)."""
         return draw(self.data, split, n, size=size, seed=self.seed)
 
     def practice(self) -> Case:

@@ -62,7 +62,7 @@ def collect(check: Check, case: Case, namespace: Mapping[str, Any], *, unseen: b
 
 
 def describe_error(error: BaseException) -> str:
-    """One line for a learner's error: type, message, and the line of their own cell if there is one."""
+    """One line for a learner's error: type, message, and the line of their own cell, if any."""
     message = str(error).strip().splitlines()
     text = f"{type(error).__name__}: {message[0] if message else 'no message'}"
     for frame in reversed(traceback.extract_tb(error.__traceback__)):

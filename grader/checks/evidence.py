@@ -118,7 +118,7 @@ def from_json(data: Any) -> Record:
         "error": str,
         "seconds": float,
     }
-    fields = {}
+    fields: dict[str, Any] = {}
     for name, kind in kinds.items():
         value = restore(data.get(name))
         if kind is float and isinstance(value, int) and not isinstance(value, bool):

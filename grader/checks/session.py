@@ -118,7 +118,7 @@ class LabSession:
         )
 
     def draw(self, split: str, n: int, size: int) -> Images:
-        """Practice images: split "train", "validation", "test" or "field", uint8 (n, size, size, 3)."""
+        """Practice images of a split, as `Case.draw`: uint8 (n, size, size, 3) and labels."""
         return self.case.practice().draw(split, n, size)
 
     def use_unseen_images(self) -> None:

@@ -118,7 +118,9 @@ def flip(
     Parameters: axis.
     """
     if axis not in ("horizontal", "vertical"):
-        raise ClinicError(f'Images are not flipped along {axis!r}; take "horizontal" or "vertical".')
+        raise ClinicError(
+            f'Images are not flipped along {axis!r}; take "horizontal" or "vertical".'
+        )
     hit = _choose(len(images), rate, "flip", axis, seed)
     pixels = images.images.copy()
     pixels[hit] = pixels[hit][:, :, ::-1] if axis == "horizontal" else pixels[hit][:, ::-1]
@@ -374,7 +376,11 @@ def mix_files(
         "transparent": (transparent, ".png", _with_transparent_corner),
         "cmyk": (cmyk, ".jpg", lambda image: image.convert("CMYK")),
         "deep": (deep, ".png", _sixteen_bit),
-        "resized": (resized, ".jpg", lambda image: image.resize((3 * image.width, 2 * image.height))),
+        "resized": (
+            resized,
+            ".jpg",
+            lambda image: image.resize((3 * image.width, 2 * image.height)),
+        ),
     }
     root = Path(path)
     counts = {kind: count for kind, (count, _, _) in rewrites.items()}

@@ -192,7 +192,9 @@ def _classes_of(folder: Path) -> tuple[str, ...]:
     return tuple(classes)
 
 
-def _files_of(root: Path, folder: Path, classes: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:
+def _files_of(
+    root: Path, folder: Path, classes: Sequence[str]
+) -> tuple[tuple[str, ...], np.ndarray]:
     """Paths below `root` and labels of the images in `folder`, class after class."""
     files: list[str] = []
     counts = []
@@ -237,6 +239,22 @@ def _hashed_splits(
             splits[members[:aside]] = name
             members = members[aside:]
     return splits
+
+
+def choose(index: FolderIndex, split: str | None) -> FolderIndex:
+    """The part of an index that a loader reads: one split, or all of an undivided folder.
+
+    Raises:
+        ClinicError: unknown split, or None for a folder that holds train and test.
+    """
+    if split is None and not index.divided:
+        return index
+    if split not in ("train", "validation", "test"):
+        raise ClinicError(
+            f"{index.root} is read one split at a time, not {split!r}: give split as "
+            '"train", "validation" or "test".'
+        )
+    return index.only(split)
 
 
 # ---- reading -------------------------------------------------------------------------------------
@@ -321,7 +339,8 @@ def sample(index: FolderIndex, n: int, *, size: int, seed: int) -> Images:
     Raises:
         ClinicError: a class has too few images, or too many files do not decode.
     """
-    labels = exact.balanced_labels(n, len(index.classes), "folder", "labels", seed)
+    split = str(index.splits[0]) if len(index) else ""
+    labels = exact.balanced_labels(n, len(index.classes), "folder", "labels", split, seed)
     _enough(index, n, np.bincount(labels, minlength=len(index.classes)))
     shuffled = exact.order(len(index), "folder", seed)
     waiting = [list(shuffled[index.labels[shuffled] == k]) for k in range(len(index.classes))]

@@ -3,7 +3,7 @@
 Nothing is downloaded and nothing is stored: a tile is a function of (seed, split, position), so
 every fault can be planted exactly and unseen images can be drawn for grading. The classes are
 confusable on purpose - a river and a highway cross the same fields - so a fault has room to hurt: a
-small network of 34,000 parameters reaches about .86 from 2,000 images.
+small network of 36,000 parameters reaches .92 after twelve epochs on 2,000 images.
 
 Only exactly rounded arithmetic is used (see `exact`), so the bytes are the same on every processor.
 Lengths are in tile widths; colours are RGB in 0..1.
@@ -42,7 +42,7 @@ TARGET_CLASSES = (
 )
 
 # How strong light, colour and sensor noise vary at difficulty 1. Chosen so that a small network has
-# room above chance and below perfect (.86 after 8 s of processor time).
+# room above chance and below perfect.
 _NUISANCE = 0.30
 
 RGB = tuple[float, float, float]
@@ -206,7 +206,9 @@ def _buildings(
     dx = a - i - 0.5 - (s.cells(i, j) - 0.5) * (1 - width) * 0.8
     dy = b - j - 0.5 - (s.cells(i, j) - 0.5) * (1 - depth) * 0.8
     soft = 0.55 / s.size
-    built = _inside((width / 2 - np.abs(dx)) * p, soft) * _inside((depth / 2 - np.abs(dy)) * q, soft)
+    built = _inside((width / 2 - np.abs(dx)) * p, soft) * _inside(
+        (depth / 2 - np.abs(dy)) * q, soft
+    )
     built = built * (s.cells(i, j) < keep)
     kind = s.cells(i, j)[..., None]
     first, second, third = (s.colour(roofs) for _ in range(3))
@@ -219,9 +221,7 @@ def _residential(s: Scene) -> np.ndarray:
     p, q = s.uniform(0.17, 0.27), s.uniform(0.17, 0.27)
     ground = _land(s)
     plots = (u / p + s.uniform(), v / q + s.uniform())
-    built, roof, side = _buildings(
-        s, plots, (p, q), (0.45, 0.80), s.uniform(0.62, 0.95), _ROOFS
-    )
+    built, roof, side = _buildings(s, plots, (p, q), (0.45, 0.80), s.uniform(0.62, 0.95), _ROOFS)
     block = 3 * p
     to_street = np.abs(_fraction(v / block + 0.15) - 0.5) * block
     street = _inside(s.uniform(0.022, 0.038) - to_street, 0.6 / s.size)

@@ -10,7 +10,7 @@ class LayerGradient:
     """Gradient of the loss with respect to one layer's weights (kernel or matrix, not biases).
 
     `gradient` and `weight` are Euclidean norms; `relative` is their ratio, which can be compared
-    between layers of different size (the update-to-weight ratio of a plain gradient step of rate 1).
+    between layers of different size: the update-to-weight ratio of a gradient step of rate 1.
     """
 
     name: str

@@ -23,9 +23,7 @@ VERSION = torch.__version__
 def choose_device(request: str) -> torch.device:
     """Return the device for "auto", "cpu", "cuda", ...; an accelerator is found, never assumed."""
     if request == "auto":
-        if torch.accelerator.is_available():
-            return torch.device(torch.accelerator.current_accelerator())
-        return torch.device("cpu")
+        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     try:
         device = torch.device(request)
         torch.empty(1, device=device)

@@ -23,7 +23,7 @@ VERSION = tf.__version__
 
 
 def choose_device(request: str) -> str:
-    """Return the device name for "auto", "cpu", "cuda", ...; an accelerator is found, never assumed."""
+    """Return the device name for "auto", "cpu" or "cuda"; a GPU is found, never assumed."""
     gpus = tf.config.list_logical_devices("GPU")
     if request == "auto":
         return gpus[0].name if gpus else "/CPU:0"
@@ -42,7 +42,9 @@ def choose_device(request: str) -> str:
 def describe_device(device: str) -> str:
     """Return a short name of the device for a picture's caption."""
     if "GPU" in device:
-        details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
+        details = tf.config.experimental.get_device_details(
+            tf.config.list_physical_devices("GPU")[0]
+        )
         return str(details.get("device_name", "GPU"))
     return f"cpu, {os.cpu_count()} cores"
 
@@ -158,9 +160,7 @@ def predict(model: keras.Model, x: Any, *, batch_size: int = 256) -> np.ndarray:
     """Return the model's outputs in evaluation mode, float32 (N, K)."""
     inputs = _tensor(x)
     forward = tf.function(lambda batch: model(batch, training=False), reduce_retracing=True)
-    parts = [
-        forward(inputs[i : i + batch_size]).numpy() for i in range(0, len(inputs), batch_size)
-    ]
+    parts = [forward(inputs[i : i + batch_size]).numpy() for i in range(0, len(inputs), batch_size)]
     return np.concatenate(parts).astype(np.float32)
 
 

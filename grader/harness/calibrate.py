@@ -111,7 +111,7 @@ def measure(
         for answer in answers:
             session = LabSession.open(lab_id, framework, seed=seed, data=data, device="cpu")
             session.use_unseen_images()
-            # The reference is one notebook with all its answers; every other answer replaces one cell.
+            # The reference is one notebook with all its answers; the others replace one cell.
             names = [answer.cell] if answer.cell else list(session.checks)
             for name in names:
                 namespace = namespace_for(lab, session, answer, session.checks[name].takes)

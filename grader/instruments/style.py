@@ -17,7 +17,7 @@ REPAIRED: dict[str, Any] = {"color": "#0072b2", "linestyle": "-", "marker": "o"}
 OTHER: dict[str, Any] = {"color": "#595959", "linestyle": ":", "marker": "s"}
 HATCH = {"sick": "//", "repaired": "", "other": ".."}
 
-_SETTINGS = {
+_SETTINGS: Any = {
     "font.size": 11,
     "axes.spines.top": False,
     "axes.spines.right": False,
