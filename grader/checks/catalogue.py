@@ -140,7 +140,8 @@ def read_header(lab: str, root: Path | None = None) -> LabHeader:
 def _module(path: Path) -> ModuleType:
     name = f"cnn_clinic_checks_{path.parent.parent.name}_{path.parent.name}"
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
+    if spec is None or spec.loader is None:
+        raise ClinicError(f"{path} is not a Python file; a lab's checks stand in checks.py.")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

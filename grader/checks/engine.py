@@ -11,11 +11,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from grader.checks.check import Answer, AnswerError, Case, Check
-from grader.checks.evidence import EvidenceError, Record, plain
+from grader.checks.evidence import EvidenceError, Record, plain, restore
 from grader.checks.verdict import Finding, Outcome, Verdict, number
 
 COLLECTED = "collected"
 UNMEASURABLE = "unmeasurable"
+
+# What a pass was measured on, and what was not verified by it.
+PRACTICE = "Measured on the practice images. Grading repeats this on images you have not seen."
+UNSEEN = "Measured on images you have not seen."
 
 
 def collect(check: Check, case: Case, namespace: Mapping[str, Any], *, unseen: bool) -> Record:
@@ -51,7 +55,7 @@ def collect(check: Check, case: Case, namespace: Mapping[str, Any], *, unseen: b
         if case.fw is not None:
             case.fw.set_seed(case.seed)
         answer = Answer(**{name: namespace[name] for name in check.takes})
-        evidence = plain(check.collect(case, answer))
+        evidence = restore(plain(check.collect(case, answer)))
     except AnswerError as error:
         return record(UNMEASURABLE, error=str(error))
     except EvidenceError as error:
@@ -112,11 +116,7 @@ def judge(check: Check, case: Case, record: Record) -> Verdict:
         gates += 1
     points = round(check.points * gates / len(findings), 2)
     if gates == len(findings):
-        scope = (
-            "Measured on images you have not seen."
-            if record.unseen
-            else "Measured on the practice images. Grading repeats this on images you have not seen."
-        )
+        scope = UNSEEN if record.unseen else PRACTICE
         return verdict(Outcome.PASSED, scope, float(check.points), findings)
     failing = findings[gates]
     sentence = (

@@ -86,7 +86,7 @@ class LabSession:
     def open(cls, lab: str, framework: str, *, seed: int, data: str, device: str) -> LabSession:
         """See `grader.open_lab`."""
         header = catalogue.read_header(lab)
-        # A framework's notes on its own start-up are not about the lab; an import that fails raises.
+        # A framework's notes on its own start-up are not about the lab; a failed import raises.
         with _hold_stderr():
             fw = frameworks.load(framework)
             where = fw.choose_device(device)
@@ -122,7 +122,7 @@ class LabSession:
         return self.case.practice().draw(split, n, size)
 
     def use_unseen_images(self) -> None:
-        """From here on checks measure on other images. Grading calls this; nothing is lost by it."""
+        """From here on checks measure on other images. Grading calls this."""
         self._unseen = True
 
     def _check(self, name: str) -> Check:

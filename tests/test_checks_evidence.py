@@ -1,0 +1,94 @@
+"""What leaves the learner's process is data, and nothing else comes back."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grader.checks.evidence import EvidenceError, Record, from_json, plain, restore, to_json
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(max_size=8).filter(lambda k: k != "float"), inner, max_size=4)
+    ),
+    max_leaves=20,
+)
+
+
+def same(a, b):
+    if isinstance(a, float) and isinstance(b, float):
+        return a == b or (math.isnan(a) and math.isnan(b))
+    if isinstance(a, list):
+        return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    return a == b and type(a) is type(b)
+
+
+def a_record(**changes):
+    fields = {
+        "lab": "1_data/01_x",
+        "check": "repair",
+        "framework": "pytorch",
+        "seed": 3,
+        "data": "tiles",
+        "unseen": True,
+        "status": "collected",
+        "evidence": {"loss": 2.3},
+    }
+    return Record(**(fields | changes))
+
+
+@given(st.dictionaries(st.text(max_size=8).filter(lambda k: k != "float"), json_values, max_size=5))
+def test_a_record_survives_the_way_through_strict_json(evidence):
+    text = json.dumps(to_json(a_record(evidence=evidence)), allow_nan=False)
+    assert same(from_json(text).evidence, evidence)
+
+
+@given(json_values)
+def test_plain_and_restore_are_inverse(value):
+    assert same(restore(plain(value)), value)
+
+
+def test_numpy_values_become_plain_ones():
+    found = plain({"a": np.float32(1.5), "b": np.arange(3), "c": (np.bool_(True), np.int64(4))})
+    assert found == {"a": 1.5, "b": [0, 1, 2], "c": [True, 4]}
+
+
+@pytest.mark.parametrize(
+    "value", [object(), lambda: 1, {1: 2}, {"float": "x"}, np.array([object()])]
+)
+def test_what_is_not_data_is_refused(value):
+    with pytest.raises(EvidenceError):
+        plain(value)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda d: d.pop("lab"),
+        lambda d: d.update(version=99),
+        lambda d: d.update(seed="3"),
+        lambda d: d.update(seed=True),
+        lambda d: d.update(unseen=1),
+        lambda d: d.update(evidence=[1]),
+        lambda d: d.update(seconds={"float": "0x1"}),
+    ],
+)
+def test_a_damaged_record_is_refused_with_a_reason(damage):
+    data = to_json(a_record())
+    damage(data)
+    with pytest.raises(EvidenceError) as caught:
+        from_json(data)
+    assert str(caught.value)
+
+
+@given(st.text(max_size=40) | json_values)
+def test_arbitrary_data_never_becomes_a_record_by_accident(value):
+    with pytest.raises(EvidenceError):
+        from_json(value)
