@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import jupytext
 
+from grader.authoring.names import names_defined, names_used
 from grader.checks.catalogue import LabHeader, labs_root, read_header, split_header
 from grader.errors import ClinicError
 from grader.frameworks import NAMES
@@ -17,7 +17,9 @@ from grader.frameworks import NAMES
 ROLES = ("answer", "check", "picture", "proof")
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 STUB = "# YOUR CODE HERE"
-_MARKER = re.compile(r"^# %%")
+_MARKER = re.compile(r"^# %%(\s|$)")
+# jupytext would turn a comment such as "# copy the weights" into a shell command; comments stay.
+_PERCENT = {"extension": ".py", "format_name": "percent", "comment_magics": False}
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class SourceCell:
         role: "answer", "check", "picture", "proof" or None.
         source: the cell's text.  line: line of its marker in the file, from 1.
         metadata: other key="value" pairs of the marker.
+        first: line in the file of the source's first line, from 1.
     """
 
     name: str
@@ -41,6 +44,7 @@ class SourceCell:
     source: str
     line: int
     metadata: dict[str, object]
+    first: int = 0
 
     def starter(self) -> str:
         """The source with every solution region replaced by the stub line."""
@@ -91,7 +95,8 @@ def parse_cells(text: str, where: str, *, skip_lines: int = 0) -> list[SourceCel
         skip_lines: lines of the header, which is not part of the first cell.
 
     Raises:
-        ClinicError: text before the first marker, an unknown framework tag pair, no name.
+        ClinicError: text before the first marker, a marker that cannot be read, a raw cell, more
+            than one framework or role in a cell; each with its line.
     """
     lines = text.splitlines()
     starts = [i for i in range(skip_lines, len(lines)) if _MARKER.match(lines[i])]
@@ -102,15 +107,25 @@ def parse_cells(text: str, where: str, *, skip_lines: int = 0) -> list[SourceCel
                 f"{where}:{i + 1}: text stands before the first cell; start it with '# %% name'."
             )
     body = "\n".join(lines[first:]) + "\n"
-    parsed = jupytext.reads(body, fmt="py:percent").cells if starts else []
+    parsed = jupytext.reads(body, fmt=_PERCENT).cells if starts else []
     if len(parsed) != len(starts):
         raise ClinicError(
-            f"{where}: {len(starts)} cell markers give {len(parsed)} cells; mend the markers."
+            f"{where}: {len(starts)} cell markers give {len(parsed)} cells; a marker is written "
+            "'# %% name' and never stands inside a string."
         )
     cells = []
     for cell, start in zip(parsed, starts, strict=True):
         metadata = {k: v for k, v in cell.metadata.items() if k != "lines_to_next_cell"}
-        tags = tuple(metadata.pop("tags", ()))
+        quoted = metadata.pop("cell_marker", None) is not None
+        tags = metadata.pop("tags", [])
+        if "incorrectly_encoded_metadata" in metadata or not _is_list_of_text(tags):
+            raise ClinicError(
+                f"{where}:{start + 1}: the marker cannot be read; "
+                'write it as # %% name tags=["answer"].'
+            )
+        if cell.cell_type not in ("code", "markdown"):
+            raise ClinicError(f"{where}:{start + 1}: a cell is code or [markdown], nothing else.")
+        blank = len(cell.source) - len(cell.source.lstrip("\n"))
         named = [t for t in tags if t in NAMES]
         roles = [t for t in tags if t in ROLES]
         if len(named) > 1 or len(roles) > 1:
@@ -121,15 +136,20 @@ def parse_cells(text: str, where: str, *, skip_lines: int = 0) -> list[SourceCel
             SourceCell(
                 name=str(metadata.pop("title", "")),
                 markdown=cell.cell_type == "markdown",
-                tags=tags,
+                tags=tuple(tags),
                 framework=named[0] if named else None,
                 role=roles[0] if roles else None,
-                source=cell.source,
+                source=cell.source.strip("\n"),
                 line=start + 1,
                 metadata=metadata,
+                first=start + 2 + quoted + blank,
             )
         )
     return cells
+
+
+def _is_list_of_text(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(v, str) for v in value)
 
 
 def read_lab(lab: str, root: Path | None = None) -> LabSource:
@@ -220,36 +240,6 @@ def read_answers(lab: LabSource, framework: str) -> list[ProvingAnswer]:
             )
         )
     return answers
-
-
-def names_defined(source: str) -> set[str]:
-    """Names that a cell binds at its top level."""
-    names: set[str] = set()
-
-    def bind(node: ast.AST) -> None:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            names.add(node.name)
-            return  # what is bound inside is local
-        if isinstance(node, ast.Lambda):
-            return
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            names.update((a.asname or a.name).split(".")[0] for a in node.names)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            names.add(node.id)
-        for child in ast.iter_child_nodes(node):
-            bind(child)
-
-    bind(ast.parse(source))
-    return names
-
-
-def names_used(source: str) -> set[str]:
-    """Names that a cell reads anywhere, inside functions too."""
-    return {
-        n.id
-        for n in ast.walk(ast.parse(source))
-        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)
-    }
 
 
 def needed_for(sources: Iterable[str], wanted: Iterable[str]) -> list[str]:
