@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import base64
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -89,6 +90,7 @@ def _run(
     if parameters == DEFAULTS:
         target = source
         _save_outputs(notebook, source, root)
+        _save_pictures(notebook, header, framework)
     else:
         target = root / "build" / "runs" / header.assignment(framework) / source.name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -150,6 +152,21 @@ def _save_outputs(executed: Any, path: Path, root: Path) -> None:
             cell.execution_count = None
             cell.outputs = [_clean(o, root) for o in outputs.get(cell.id, [])]
     nbformat.write(clean, path)
+
+
+def _save_pictures(executed: Any, header: catalogue.LabHeader, framework: str) -> None:
+    """Put the pictures of a run beside the lab, one PNG a cell, for the README and the site."""
+    folder = header.path / "pictures"
+    folder.mkdir(exist_ok=True)
+    for cell in executed.cells:
+        if not {"picture", "proof"} & set(cell.metadata.get("tags", [])):
+            continue
+        pictures = [
+            o["data"]["image/png"] for o in cell.outputs if "image/png" in o.get("data", {})
+        ]
+        for picture in pictures[:1]:
+            path = folder / f"{framework}-{cell.id}.png"
+            path.write_bytes(base64.b64decode(picture))
 
 
 def _clean(output: Any, root: Path) -> Any:
