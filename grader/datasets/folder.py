@@ -20,6 +20,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -126,10 +127,11 @@ def _scan_divided(root: Path, train: Path) -> FolderIndex:
     held_out = [root / name for name in _VALIDATION_NAMES if (root / name).is_dir()][:1]
     parts = {"train": train}
     if (root / "test").is_dir():
-        parts |= {"test": root / "test"}
-        parts |= {"validation": folder for folder in held_out}
+        parts["test"] = root / "test"
+        if held_out:
+            parts["validation"] = held_out[0]
     elif held_out:
-        parts |= {"test": held_out[0]}
+        parts["test"] = held_out[0]
     else:
         raise ClinicError(
             f"{root} holds train/ but no test/: add test/ with the same class folders, or give "
@@ -443,7 +445,9 @@ def write_folder(
     files = tuple(
         f"{images.classes[label]}/{place:05d}{suffix}" for place, label in enumerate(images.labels)
     )
-    options = {"quality": quality} if suffix in (".jpg", ".jpeg", ".webp") else {}
+    options: dict[str, Any] = {}
+    if suffix in (".jpg", ".jpeg", ".webp"):
+        options["quality"] = quality
     for file, pixels in zip(files, images.images, strict=True):
         Image.fromarray(pixels).save(root / file, **options)
     return files

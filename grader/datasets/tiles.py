@@ -84,7 +84,7 @@ class Scene(exact.Stream):
 
     def layers(self, cells: int, octaves: int, gain: float = 0.55) -> np.ndarray:
         """Noise at `cells`, twice, four times ... as many blobs, each `gain` as strong."""
-        total = np.zeros((1, 1, 1), np.float32)
+        total: np.ndarray = np.zeros((1, 1, 1), np.float32)
         for octave in range(octaves):
             if cells > self.size // 2:  # finer than two pixels: nothing to see, but the counter
                 self.next_keys()  # moves on, so that the scene is the same at every size
