@@ -296,6 +296,7 @@ def test_a_missing_file_is_named(tmp_path):
         folder.read_image(tmp_path / "gone.jpg", 16)
 
 
+@pytest.mark.filterwarnings("ignore")  # what Pillow mutters about damaged tags
 @settings(max_examples=60, deadline=None)
 @given(data=st.data(), suffix=st.sampled_from([".png", ".jpg", ".gif", ".tif", ".webp", ".bmp"]))
 def test_a_damaged_file_is_read_or_named_and_nothing_else(tmp_path_factory, data, suffix):

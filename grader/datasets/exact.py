@@ -8,7 +8,8 @@ make it depend, and this is what is done about each:
   another length, and NumPy may change its generators without changing a tile.
 - *sin, cos, exp, pow.* Their last bit differs between processors (NumPy picks the code by the
   vector instructions it finds). `sine` uses only +, -, *, abs and rint, which IEEE 754 rounds in
-  one way everywhere; so does everything else here and in `tiles`.
+  one way everywhere; so does everything else here and in `tiles`. (The one `pow`, in
+  `faults.lighting_drift`, says there why it is safe.)
 - *Matrix products.* BLAS adds in an order of its own. `smooth_noise` multiplies whole numbers held
   in float64 whose sums stay below 2**53: exact, hence the same in every order and thread count.
 - *Integer overflow.* It is meant, and defined, for unsigned NumPy arrays.
