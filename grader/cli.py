@@ -138,12 +138,13 @@ def _data(options: argparse.Namespace) -> int:
     from grader.datasets import checksums
 
     if options.write:
-        print(f"Wrote {checksums.write()}.")
+        checksums.write()
+        print(f"Wrote {checksums.PATH}.")
         return 0
     results = checksums.verify()
     for result in results:
-        print(f"{'as recorded' if result.matches else 'DIFFERENT':<12} {result.name}")
-    wrong = sum(not r.matches for r in results)
+        print(f"{'as recorded' if result.ok else 'DIFFERENT':<12} {result.name}")
+    wrong = sum(not r.ok for r in results)
     if wrong:
         print(f"{wrong} of {len(results)} sets of images differ from data/checksums.json.")
     return 1 if wrong else 0
