@@ -220,3 +220,157 @@ def set_state(model: nn.Module, state: list[np.ndarray]) -> None:
 def is_model(value: Any) -> bool:
     """True for something that can be trained here."""
     return isinstance(value, nn.Module)
+
+
+def small_network(size: int, classes: int, *, width: int, seed: int) -> nn.Module:
+    """A fresh convolutional network whose weights depend on the arguments only.
+
+    Three times convolution 3x3, batch normalisation, ReLU, with `width`, then twice `2 * width`
+    filters; the maps are halved after the first two; global average and a dense layer.
+
+    Args:
+        size: pixels on a side.  classes: number of logits.
+    """
+    del size  # the average over the map fits any size; Keras needs it to create the weights
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return nn.Sequential(
+            *_block(3, width),
+            nn.MaxPool2d(2),
+            *_block(width, 2 * width),
+            nn.MaxPool2d(2),
+            *_block(2 * width, 2 * width),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(2 * width, classes),
+        )
+
+
+def _block(inputs: int, filters: int) -> list[nn.Module]:
+    return [nn.Conv2d(inputs, filters, 3, padding=1), nn.BatchNorm2d(filters), nn.ReLU()]
+
+
+def cross_entropy(*, reduction: str = "mean", weight: float = 1.0) -> Callable[..., torch.Tensor]:
+    """Cross-entropy from logits (nats), called as PyTorch calls a loss: (logits, labels).
+
+    Args:
+        reduction: over the images of a batch, "mean" or "sum".
+        weight: a factor in front, as for one term of a loss that has several.
+    """
+    entropy = nn.CrossEntropyLoss(reduction=reduction)
+    return lambda logits, labels: weight * entropy(logits, labels)
+
+
+def train_at_rates(
+    model: nn.Module,
+    x: Any,
+    y: Any,
+    *,
+    rates: np.ndarray,
+    batch_size: int,
+    loss_function: Callable[..., torch.Tensor],
+    momentum: float = 0.9,
+    seed: int = 0,
+) -> np.ndarray:
+    """Train from the same start once for every row of rates; return the losses.
+
+    A row of equal rates is a training as usual, a row of rising rates is a range test. The batches
+    are the same in every row, in the order of `train`. The model is left as it was.
+
+    Args:
+        model: maps x to logits (N, K).
+        x: what the model eats, first axis N.  y: int labels (N,).
+        rates: learning rate of every step, (runs, steps).
+        loss_function: what is minimised, (logits, labels) -> a number.
+        momentum: of stochastic gradient descent.
+
+    Returns:
+        Mean cross-entropy of every step's batch (nats), whatever `loss_function` returns; float64
+        (runs, steps). From the first loss that is not finite a row is NaN.
+    """
+    rates = np.atleast_2d(np.asarray(rates, dtype=np.float64))
+    device = _device_of(model)
+    inputs = (x if isinstance(x, torch.Tensor) else torch.as_tensor(np.asarray(x))).to(device)
+    labels = _labels(y, device)
+    start = {name: value.clone() for name, value in model.state_dict().items()}
+    was_training = model.training
+    losses = np.full(rates.shape, np.nan)
+    order = batch_order(len(labels), batch_size, rates.shape[1], seed)
+    model.train()
+    for run, row in enumerate(rates):
+        model.load_state_dict(start)
+        update = torch.optim.SGD(model.parameters(), lr=0.0, momentum=momentum)
+        for step, index in enumerate(order):
+            update.param_groups[0]["lr"] = row[step]
+            rows = torch.from_numpy(index).to(device)
+            update.zero_grad(set_to_none=True)
+            logits = model(inputs[rows])
+            loss_function(logits, labels[rows]).backward()
+            value = float(F.cross_entropy(logits.detach().float(), labels[rows]))
+            if not np.isfinite(value):
+                break
+            losses[run, step] = value
+            update.step()
+    model.load_state_dict(start)
+    model.train(was_training)
+    return losses
+
+
+def count_training_calls(model: nn.Module) -> Callable[[], int]:
+    """Return a function that says how often the model was called in training mode since now."""
+    calls = 0
+
+    def count(module: nn.Module, inputs: Any) -> None:
+        nonlocal calls
+        calls += module.training
+
+    model.register_forward_pre_hook(count)
+    return lambda: calls
+
+
+def as_images(x: Any) -> np.ndarray:
+    """Undo `from_images`: what a model eats as a NumPy array (N, H, W, C), values unchanged."""
+    return np.moveaxis(to_numpy(x), 1, -1)
+
+
+def plain_cnn(size: int, classes: int) -> nn.Module:
+    """The plain patient: two convolutions with pooling, one hidden layer, logits; for size >= 4 px.
+
+    No normalisation, so the scale of the input reaches the loss. Glorot initialisation with zero
+    biases (Keras's default) in both frameworks, so that both patients start alike.
+    """
+    model = nn.Sequential(
+        nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(32 * (size // 4) ** 2, 64), nn.ReLU(),
+        nn.Linear(64, classes),
+    )  # fmt: skip
+    for parameter in model.parameters():
+        if parameter.ndim >= 2:
+            nn.init.xavier_uniform_(parameter)
+        else:
+            nn.init.zeros_(parameter)
+    return model
+
+
+def entering_first_layer(model: nn.Module, x: Any) -> np.ndarray | None:
+    """What reaches the first convolution or dense layer in a training step, NumPy, channels last.
+
+    Differs from x where the model itself normalises its input. None when the model multiplies by
+    weights outside of such layers. The model is left as it was.
+    """
+    seen: list[torch.Tensor] = []
+    hooks = [
+        module.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+        for module in model.modules()
+        if any(p.ndim >= 2 for p in module.parameters(recurse=False))
+    ]
+    try:
+        loss(model, x, np.zeros(len(x), np.int64), training=True)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if not seen:
+        return None
+    return as_images(seen[0]) if seen[0].ndim == 4 else to_numpy(seen[0])

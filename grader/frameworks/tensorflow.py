@@ -211,3 +211,181 @@ def set_state(model: keras.Model, state: list[np.ndarray]) -> None:
 def is_model(value: Any) -> bool:
     """True for something that can be trained here."""
     return isinstance(value, keras.Model)
+
+
+def small_network(size: int, classes: int, *, width: int, seed: int) -> keras.Model:
+    """A fresh convolutional network whose weights depend on the arguments only.
+
+    Three times convolution 3x3, batch normalisation, ReLU, with `width`, then twice `2 * width`
+    filters; the maps are halved after the first two; global average and a dense layer.
+
+    Args:
+        size: pixels on a side.  classes: number of logits.
+    """
+
+    def start(layer: int) -> keras.initializers.Initializer:
+        return keras.initializers.GlorotUniform(seed=seed + layer)
+
+    def block(layer: int, filters: int) -> list[keras.layers.Layer]:
+        return [
+            keras.layers.Conv2D(filters, 3, padding="same", kernel_initializer=start(layer)),
+            keras.layers.BatchNormalization(momentum=0.9),
+            keras.layers.ReLU(),
+        ]
+
+    return keras.Sequential(
+        [
+            keras.Input((size, size, 3)),
+            *block(0, width),
+            keras.layers.MaxPooling2D(2),
+            *block(1, 2 * width),
+            keras.layers.MaxPooling2D(2),
+            *block(2, 2 * width),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(classes, kernel_initializer=start(3)),
+        ]
+    )
+
+
+def cross_entropy(*, reduction: str = "mean", weight: float = 1.0) -> Callable[..., tf.Tensor]:
+    """Cross-entropy from logits (nats), called as Keras calls a loss: (labels, logits).
+
+    Args:
+        reduction: over the images of a batch, "mean" or "sum".
+        weight: a factor in front, as for one term of a loss that has several.
+    """
+    kind = "sum_over_batch_size" if reduction == "mean" else reduction
+    entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=kind)
+    return lambda labels, logits: weight * entropy(labels, logits)
+
+
+def train_at_rates(
+    model: keras.Model,
+    x: Any,
+    y: Any,
+    *,
+    rates: np.ndarray,
+    batch_size: int,
+    loss_function: Callable[..., tf.Tensor],
+    momentum: float = 0.9,
+    seed: int = 0,
+) -> np.ndarray:
+    """Train from the same start once for every row of rates; return the losses.
+
+    A row of equal rates is a training as usual, a row of rising rates is a range test. The batches
+    are the same in every row, in the order of `train`. The model is left as it was.
+
+    Args:
+        model: maps x to logits (N, K).
+        x: what the model eats, first axis N.  y: int labels (N,).
+        rates: learning rate of every step, (runs, steps).
+        loss_function: what is minimised, (labels, logits) -> a number.
+        momentum: of stochastic gradient descent.
+
+    Returns:
+        Mean cross-entropy of every step's batch (nats), whatever `loss_function` returns; float64
+        (runs, steps). From the first loss that is not finite a row is NaN.
+    """
+    rates = np.atleast_2d(np.asarray(rates, dtype=np.float64))
+    _build(model, x)
+    variables = model.trainable_variables
+    update = keras.optimizers.SGD(0.0, momentum=momentum)
+    update.build(variables)
+    fresh = [np.array(v) for v in update.variables]
+    start = get_state(model)
+
+    # One trace for all rows: the rate is a variable, and a row begins by restoring variables.
+    @tf.function
+    def step_function(batch: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            logits = model(batch, training=True)
+            value = loss_function(labels, logits)
+        update.apply_gradients(zip(tape.gradient(value, variables), variables, strict=True))
+        return _mean_loss(labels, logits)
+
+    inputs, labels = _tensor(x), _integers(y)
+    losses = np.full(rates.shape, np.nan)
+    order = batch_order(len(labels), batch_size, rates.shape[1], seed)
+    for run, row in enumerate(rates):
+        set_state(model, start)
+        for variable, value in zip(update.variables, fresh, strict=True):
+            variable.assign(value)
+        for step, index in enumerate(order):
+            update.learning_rate.assign(row[step])
+            value = float(step_function(tf.gather(inputs, index), tf.gather(labels, index)))
+            if not np.isfinite(value):
+                break
+            losses[run, step] = value
+    set_state(model, start)
+    return losses
+
+
+def count_training_calls(model: keras.Model) -> Callable[[], int]:
+    """Return a function that says how often the model was called in training mode since now."""
+    calls = tf.Variable(0, trainable=False)  # counted inside the graph, which Python sees only once
+    call = model.call
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        if kwargs.get("training"):
+            calls.assign_add(1)
+        return call(*args, **kwargs)
+
+    model.call = counted
+    return lambda: int(calls)
+
+
+def as_images(x: Any) -> np.ndarray:
+    """Undo `from_images`: what a model eats as a NumPy array (N, H, W, C), values unchanged."""
+    return to_numpy(x)
+
+
+def plain_cnn(size: int, classes: int) -> keras.Model:
+    """The plain patient: two convolutions with pooling, one hidden layer, logits; for size >= 4 px.
+
+    No normalisation, so the scale of the input reaches the loss. Glorot initialisation with zero
+    biases (Keras's default) in both frameworks, so that both patients start alike.
+    """
+    return keras.Sequential(
+        [
+            keras.Input((size, size, 3)),
+            keras.layers.Conv2D(16, 3, padding="same", activation="relu"),
+            keras.layers.MaxPooling2D(),
+            keras.layers.Conv2D(32, 3, padding="same", activation="relu"),
+            keras.layers.MaxPooling2D(),
+            keras.layers.Flatten(),
+            keras.layers.Dense(64, activation="relu"),
+            keras.layers.Dense(classes),
+        ]
+    )
+
+
+def entering_first_layer(model: keras.Model, x: Any) -> np.ndarray | None:
+    """What reaches the first convolution or dense layer in a training step, NumPy, channels last.
+
+    Differs from x where the model itself normalises its input. None when the model multiplies by
+    weights outside of such layers. The model is left as it was.
+    """
+    seen: list[Any] = []
+
+    def noting(call: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            seen.append(inputs)
+            return call(inputs, *args, **kwargs)
+
+        return noted
+
+    _build(model, x)
+    layers = [a for a in _leaves(model) if any(len(v.shape) >= 2 for v in a.weights)]
+    for layer in layers:
+        layer.call = noting(layer.call)
+    try:
+        loss(model, x, np.zeros(len(x), np.int64), training=True)
+    finally:
+        for layer in layers:
+            del layer.call  # uncovers the class's own method again
+    return to_numpy(seen[0]) if seen else None
+
+
+def _leaves(layer: keras.Layer) -> list[keras.Layer]:
+    inner = getattr(layer, "layers", None)
+    return [leaf for child in inner for leaf in _leaves(child)] if inner else [layer]
