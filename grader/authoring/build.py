@@ -110,7 +110,7 @@ def solution_notebook(lab: LabSource, framework: str, checks: Mapping[str, Check
     """The nbgrader source of one lab in one framework, without outputs (nbformat 4.5).
 
     Raises:
-        ClinicError: a check cell without its check.
+        ClinicError: a check cell without its check, a cell without a name of its own.
     """
     nbformat = _nbformat()
     notebook = nbformat.v4.new_notebook(
@@ -124,6 +124,14 @@ def solution_notebook(lab: LabSource, framework: str, checks: Mapping[str, Check
             "cnn_clinic": {"lab": lab.header.id, "framework": framework},
         }
     )
+    taken = set(GENERATED)
+    for cell in lab.for_framework(framework):
+        if not cell.name or cell.name in taken:
+            raise ClinicError(
+                f"labs/{lab.header.id}/lab.py:{cell.line}: the cell name {cell.name!r} is missing "
+                f"or taken ({framework}); give every cell a name of its own."
+            )
+        taken.add(cell.name)
     notebook.cells = [
         *_generated_cells(lab.header, framework),
         *(_cell(lab, cell, checks) for cell in lab.for_framework(framework)),
@@ -131,21 +139,22 @@ def solution_notebook(lab: LabSource, framework: str, checks: Mapping[str, Check
     return notebook
 
 
-def release(solution: Any, root: Path) -> Any:
+def release(solution: Any) -> Any:
     """The learner's notebook: nbgrader's own release step on a copy of the solution notebook.
 
-    nbgrader's settings are those of `root`/nbgrader_config.py.
+    The stub is the one setting that changes a notebook; nbgrader_config.py has the same one.
     """
     try:
         from nbgrader.converters.generate_assignment import GenerateAssignment
         from nbgrader.preprocessors import SaveCells
+        from traitlets.config import Config
     except ModuleNotFoundError as error:
         raise _without_tools(error) from None
 
-    config = _nbgrader_config(root.resolve())
+    config = Config({"ClearSolutions": {"code_stub": {"python": STUB}}})
     notebook = copy.deepcopy(solution)
     resources: dict[str, Any] = {}
-    for preprocessor in GenerateAssignment(config=config).preprocessors:
+    for preprocessor in GenerateAssignment().preprocessors:
         # Saving to the gradebook is the one step that changes no notebook.
         if preprocessor is not SaveCells:
             notebook, resources = preprocessor(config=config)(notebook, resources)
@@ -272,9 +281,9 @@ def _targets(root: Path, labs: Iterable[str] | None) -> list[_Target]:
 def _target(root: Path, lab: LabSource, framework: str, checks: Mapping[str, Check]) -> _Target:
     header = lab.header
     place = Path(header.assignment(framework)) / f"{header.name}.ipynb"
-    solution = solution_notebook(lab, framework, checks)
     try:
-        learner = release(solution, root)
+        solution = solution_notebook(lab, framework, checks)
+        learner = release(solution)
         for notebook in (solution, learner):
             notebook.metadata.cnn_clinic["release"] = release_stamp(learner)
         _nbformat().validate(learner)
@@ -408,15 +417,6 @@ def _write(path: Path, text: str) -> bool:
         Path(name).unlink(missing_ok=True)
         raise
     return True
-
-
-def _nbgrader_config(root: Path) -> Any:
-    from traitlets.config import Config
-    from traitlets.config.loader import PyFileConfigLoader
-
-    if (root / "nbgrader_config.py").is_file():
-        return PyFileConfigLoader("nbgrader_config.py", path=str(root)).load_config()
-    return Config({"ClearSolutions": {"code_stub": {"python": STUB}}})
 
 
 def _nbformat() -> Any:

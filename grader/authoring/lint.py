@@ -211,7 +211,7 @@ def _siblings(lab: LabSource) -> Found:
             )
             continue
         sibling = lab.cells[places[0]]
-        if abs(places[0] - i) != 1:
+        if cell.framework == NAMES[0] and abs(places[0] - i) != 1:
             yield (
                 cell.line,
                 f"the siblings {cell.name!r} stand apart (line {sibling.line}); put them next to "
@@ -576,7 +576,7 @@ def _todos(lab: LabSource) -> list[Problem]:
 
 def _as_problem(error: ClinicError, path: str) -> Problem:
     """A ClinicError of the parser as a problem; its sentence begins with file and line."""
-    match = re.match(r"(labs/[^:\s]+):(?:(\d+):)?\s*(.*)", str(error), re.DOTALL)
+    match = re.match(r"(labs/\S+?\.py)(?::(\d+))?:?\s+(.*)", str(error), re.DOTALL)
     if match:
         return Problem(match[1], int(match[2] or 1), match[3])
     return Problem(path, 1, str(error))

@@ -107,7 +107,10 @@ def parse_cells(text: str, where: str, *, skip_lines: int = 0) -> list[SourceCel
                 f"{where}:{i + 1}: text stands before the first cell; start it with '# %% name'."
             )
     body = "\n".join(lines[first:]) + "\n"
-    parsed = jupytext.reads(body, fmt=_PERCENT).cells if starts else []
+    try:
+        parsed = jupytext.reads(body, fmt=_PERCENT).cells if starts else []
+    except Exception:
+        raise _unreadable(lines, starts, where) from None
     if len(parsed) != len(starts):
         raise ClinicError(
             f"{where}: {len(starts)} cell markers give {len(parsed)} cells; a marker is written "
@@ -119,10 +122,7 @@ def parse_cells(text: str, where: str, *, skip_lines: int = 0) -> list[SourceCel
         quoted = metadata.pop("cell_marker", None) is not None
         tags = metadata.pop("tags", [])
         if "incorrectly_encoded_metadata" in metadata or not _is_list_of_text(tags):
-            raise ClinicError(
-                f"{where}:{start + 1}: the marker cannot be read; "
-                'write it as # %% name tags=["answer"].'
-            )
+            raise _unreadable(lines, [start], where)
         if cell.cell_type not in ("code", "markdown"):
             raise ClinicError(f"{where}:{start + 1}: a cell is code or [markdown], nothing else.")
         blank = len(cell.source) - len(cell.source.lstrip("\n"))
@@ -146,6 +146,18 @@ def parse_cells(text: str, where: str, *, skip_lines: int = 0) -> list[SourceCel
             )
         )
     return cells
+
+
+def _unreadable(lines: list[str], starts: list[int], where: str) -> ClinicError:
+    """The error for the first marker that jupytext refuses, such as one with odd tags."""
+    for start in starts:
+        try:
+            jupytext.reads(lines[start] + "\n", fmt=_PERCENT)
+        except Exception:
+            break
+    return ClinicError(
+        f'{where}:{start + 1}: the marker cannot be read; write it as # %% name tags=["answer"].'
+    )
 
 
 def _is_list_of_text(value: object) -> bool:
