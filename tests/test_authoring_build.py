@@ -372,6 +372,12 @@ def test_a_faulty_lab_is_one_sentence_and_nothing_is_written(course, old, new, s
     assert not (course / "notebooks").exists()
 
 
+def test_checks_that_cannot_be_imported_are_one_sentence(course):
+    edit(course / "labs" / LAB / "checks.py", "CHECKS = [", "CHECKS = = [")
+    with pytest.raises(ClinicError, match="checks.py cannot be imported"):
+        build.check(course)
+
+
 @settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

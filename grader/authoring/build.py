@@ -272,10 +272,23 @@ def _targets(root: Path, labs: Iterable[str] | None) -> list[_Target]:
     targets = []
     for lab_id in lab_ids(labs_root) if labs is None else labs:
         lab = read_lab(lab_id, labs_root)
-        checks = load_checks(lab_id, labs_root)
+        checks = _checks(lab_id, labs_root)
         for framework in NAMES:
             targets.append(_target(root, lab, framework, checks))
     return targets
+
+
+def _checks(lab_id: str, labs_root: Path) -> Mapping[str, Check]:
+    try:
+        return load_checks(lab_id, labs_root)
+    except ClinicError:
+        raise
+    except Exception as error:
+        # checks.py is a program under work; the linter knows how to name its line.
+        raise ClinicError(
+            f"labs/{lab_id}/checks.py cannot be imported ({type(error).__name__}: {error}); "
+            f"run `grader lint {lab_id}` and mend what it names."
+        ) from None
 
 
 def _target(root: Path, lab: LabSource, framework: str, checks: Mapping[str, Check]) -> _Target:
