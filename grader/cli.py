@@ -14,6 +14,7 @@ from grader import __version__
 from grader.errors import ClinicError
 
 FRAMEWORKS = ("pytorch", "tensorflow")
+INSTRUCTOR_PACKAGES = ("jupytext", "nbformat", "nbclient", "nbgrader", "papermill")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -31,6 +32,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ClinicError as error:
         print(f"grader: {error}", file=sys.stderr)
         return 2
+    except ModuleNotFoundError as error:
+        if error.name in INSTRUCTOR_PACKAGES:
+            print(
+                f"grader: this command needs the package {error.name!r}, which is not installed; "
+                "run `pip install cnn-clinic[instructor]`.",
+                file=sys.stderr,
+            )
+            return 2
+        raise
     except KeyboardInterrupt:
         print("grader: stopped; what was finished before is kept.", file=sys.stderr)
         return 130
@@ -169,10 +179,10 @@ def _build(options: argparse.Namespace) -> int:
 
 
 def _problems(labs: Sequence[str]) -> list[str]:
-    from grader.authoring.lint import lint
-    from grader.authoring.source import read_lab
+    from grader.authoring.lint import lint_lab
+    from grader.checks.catalogue import labs_root
 
-    return [str(problem) for lab in labs for problem in lint(read_lab(lab))]
+    return [str(problem) for lab in labs for problem in lint_lab(lab, labs_root())]
 
 
 def _lint(options: argparse.Namespace) -> int:

@@ -74,3 +74,14 @@ def test_a_missing_framework_is_named_with_the_command_that_mends_it(framework, 
     monkeypatch.setattr(frameworks.importlib, "import_module", absent)
     with pytest.raises(ClinicError, match=rf"pip install cnn-clinic\[{framework}\]"):
         frameworks.load(framework)
+
+
+def test_a_missing_tool_is_named_with_the_command_that_mends_it(monkeypatch, capsys):
+    from grader import cli
+
+    def absent(labs):
+        raise ModuleNotFoundError("No module named 'jupytext'", name="jupytext")
+
+    monkeypatch.setattr(cli, "_problems", absent)
+    assert cli.main(["lint"]) == 2
+    assert "pip install cnn-clinic[instructor]" in capsys.readouterr().err

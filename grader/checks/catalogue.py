@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -48,7 +49,17 @@ class LabHeader:
 
 
 def labs_root() -> Path:
-    """The folder of the labs: the repository's, or the copy inside an installed package."""
+    """The folder of the labs: the repository's, or the copy inside an installed package.
+
+    The environment variable CNN_CLINIC_LABS names another one, for labs of one's own and tests.
+    """
+    if "CNN_CLINIC_LABS" in os.environ:
+        own = Path(os.environ["CNN_CLINIC_LABS"])
+        if not own.is_dir():
+            raise ClinicError(
+                f"CNN_CLINIC_LABS names {own}, which is no folder; correct or unset it."
+            )
+        return own
     for root in (PACKAGE.parent / "labs", PACKAGE / "labs"):
         if root.is_dir():
             return root
@@ -122,6 +133,14 @@ def read_header(lab: str, root: Path | None = None) -> LabHeader:
                 f"labs/{lab}/lab.py: the header's {name!r} is missing or not a {kind.__name__}; "
                 "see CONTRIBUTING.md."
             )
+    try:
+        seconds = {str(k): float(v) for k, v in fields["seconds"].items()}
+        hints = {str(k): tuple(map(str, v)) for k, v in fields["hints"].items()}
+    except (TypeError, ValueError):
+        raise ClinicError(
+            f"labs/{lab}/lab.py: 'seconds' maps frameworks to numbers and 'hints' maps checks to "
+            "lists; see CONTRIBUTING.md."
+        ) from None
     return LabHeader(
         id=lab,
         title=fields["title"],
@@ -130,8 +149,8 @@ def read_header(lab: str, root: Path | None = None) -> LabHeader:
         difficulty=fields["difficulty"],
         learn=tuple(map(str, fields["learn"])),
         sources=tuple(map(str, fields["sources"])),
-        seconds={str(k): float(v) for k, v in fields["seconds"].items()},
-        hints={str(k): tuple(map(str, v)) for k, v in fields["hints"].items()},
+        seconds=seconds,
+        hints=hints,
         path=path.parent,
     )
 
