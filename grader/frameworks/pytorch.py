@@ -222,7 +222,9 @@ def is_model(value: Any) -> bool:
     return isinstance(value, nn.Module)
 
 
-def small_network(size: int, classes: int, *, width: int, seed: int) -> nn.Module:
+def small_network(
+    size: int, classes: int, *, width: int, seed: int, device: torch.device | str = "cpu"
+) -> nn.Module:
     """A fresh convolutional network whose weights depend on the arguments only.
 
     Three times convolution 3x3, batch normalisation, ReLU, with `width`, then twice `2 * width`
@@ -243,11 +245,16 @@ def small_network(size: int, classes: int, *, width: int, seed: int) -> nn.Modul
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
             nn.Linear(2 * width, classes),
-        )
+        ).to(device)
 
 
 def _block(inputs: int, filters: int) -> list[nn.Module]:
     return [nn.Conv2d(inputs, filters, 3, padding=1), nn.BatchNorm2d(filters), nn.ReLU()]
+
+
+def from_labels(labels: np.ndarray, device: torch.device | str = "cpu") -> torch.Tensor:
+    """Return labels (N,) as int64 (N,)."""
+    return torch.as_tensor(np.asarray(labels), dtype=torch.int64, device=device)
 
 
 def cross_entropy(*, reduction: str = "mean", weight: float = 1.0) -> Callable[..., torch.Tensor]:

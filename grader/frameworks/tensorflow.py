@@ -213,7 +213,9 @@ def is_model(value: Any) -> bool:
     return isinstance(value, keras.Model)
 
 
-def small_network(size: int, classes: int, *, width: int, seed: int) -> keras.Model:
+def small_network(
+    size: int, classes: int, *, width: int, seed: int, device: str = "/CPU:0"
+) -> keras.Model:
     """A fresh convolutional network whose weights depend on the arguments only.
 
     Three times convolution 3x3, batch normalisation, ReLU, with `width`, then twice `2 * width`
@@ -233,18 +235,25 @@ def small_network(size: int, classes: int, *, width: int, seed: int) -> keras.Mo
             keras.layers.ReLU(),
         ]
 
-    return keras.Sequential(
-        [
-            keras.Input((size, size, 3)),
-            *block(0, width),
-            keras.layers.MaxPooling2D(2),
-            *block(1, 2 * width),
-            keras.layers.MaxPooling2D(2),
-            *block(2, 2 * width),
-            keras.layers.GlobalAveragePooling2D(),
-            keras.layers.Dense(classes, kernel_initializer=start(3)),
-        ]
-    )
+    with tf.device(device):
+        return keras.Sequential(
+            [
+                keras.Input((size, size, 3)),
+                *block(0, width),
+                keras.layers.MaxPooling2D(2),
+                *block(1, 2 * width),
+                keras.layers.MaxPooling2D(2),
+                *block(2, 2 * width),
+                keras.layers.GlobalAveragePooling2D(),
+                keras.layers.Dense(classes, kernel_initializer=start(3)),
+            ]
+        )
+
+
+def from_labels(labels: np.ndarray, device: str = "/CPU:0") -> tf.Tensor:
+    """Return labels (N,) as int64 (N,)."""
+    with tf.device(device):
+        return tf.convert_to_tensor(np.asarray(labels), dtype=tf.int64)
 
 
 def cross_entropy(*, reduction: str = "mean", weight: float = 1.0) -> Callable[..., tf.Tensor]:
@@ -308,8 +317,8 @@ def train_at_rates(
     order = batch_order(len(labels), batch_size, rates.shape[1], seed)
     for run, row in enumerate(rates):
         set_state(model, start)
-        for variable, value in zip(update.variables, fresh, strict=True):
-            variable.assign(value)
+        for variable, old in zip(update.variables, fresh, strict=True):
+            variable.assign(old)
         for step, index in enumerate(order):
             update.learning_rate.assign(row[step])
             value = float(step_function(tf.gather(inputs, index), tf.gather(labels, index)))
