@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import sys
 from pathlib import Path
 
 from grader.harness import course
@@ -130,8 +128,4 @@ def make(root: Path) -> Path:
 
 def environment(root: Path) -> dict[str, str]:
     """What the grading process and its kernels need to find the lab and the stand-in."""
-    return {
-        "CNN_CLINIC_LABS": str(root / "labs"),
-        "PYTHONPATH": str(root / "stand_in"),
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-    }
+    return {"CNN_CLINIC_LABS": str(root / "labs"), "PYTHONPATH": str(root / "stand_in")}

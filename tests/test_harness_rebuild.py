@@ -258,6 +258,6 @@ def test_no_text_makes_reading_raise(text):
 @given(st.lists(anything, max_size=5), anything)
 def test_no_json_makes_rebuilding_raise(cells, metadata):
     notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": metadata, "cells": cells}
-    graded, differences = rebuild(source(), parse_submission(json.dumps(notebook)))
+    graded, _ = rebuild(source(), parse_submission(json.dumps(notebook)))
     assert [c.id for c in graded.cells] == [c.id for c in source().cells]
     nbformat.validate(graded)

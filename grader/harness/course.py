@@ -9,10 +9,13 @@ from __future__ import annotations
 import copy
 import multiprocessing
 import os
+import re
 import shutil
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from nbgrader.coursedir import CourseDirectory
     from traitlets.config import Config
 
+_RAISED = re.compile(r"([a-z_]\w*\.)*[A-Z]\w*(Error|Exception|Entry)\b")  # "sqlite3.IOError: ..."
 CONFIG = "nbgrader_config.py"
 _THREADS = (
     "OMP_NUM_THREADS",
@@ -48,9 +52,11 @@ class Step:
 
     @property
     def fault(self) -> str:
-        """The last line that nbgrader logged as an error, "" after success."""
-        errors = [line for line in self.log.splitlines() if line.startswith("[ERROR]")]
-        return "" if self.succeeded else (errors or ["it failed without a word"])[-1]
+        """What went wrong in one line: the exception that nbgrader logged; "" after success."""
+        if self.succeeded:
+            return ""
+        raised = [line for line in self.log.splitlines() if _RAISED.match(line.strip())]
+        return raised[0].strip() if raised else "it failed without a word"
 
 
 def repository() -> Path:
@@ -255,9 +261,23 @@ def _convert(kind: Any, root: Path, assignment: str, student: str, *, force: boo
     course = _course(root, assignment, student)
     converter = kind(coursedir=course, config=course.config)
     converter.force = force
-    with warnings.catch_warnings():
+    with _programs_of_this_python(), warnings.catch_warnings():
         # nbgrader's own way of making database rows; it is no news to an instructor.
         warnings.simplefilter("ignore", SAWarning)
         result = capture_log(converter)
     log = "\n".join(filter(None, (result.get("log"), result.get("error"))))
     return Step(student, result["success"], log)
+
+
+@contextmanager
+def _programs_of_this_python() -> Iterator[None]:
+    """Put the folder of this Python first on PATH, as in an activated environment.
+
+    nbgrader starts `alembic` by its name when it makes a gradebook.
+    """
+    before = os.environ.get("PATH", "")
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), before])
+    try:
+        yield
+    finally:
+        os.environ["PATH"] = before

@@ -53,7 +53,7 @@ def demo(root: Path, folder: Path, lab: str = LAB, frameworks: Sequence[str] = N
         assignment = header.assignment(framework)
         for student in class_of(root, header, framework):
             print(f"  {student.name:<10} {student.says}")
-        print(f"Grading {assignment}: each notebook is rebuilt, run and judged on unseen images.")
+        print(f"\nGrading {assignment}: each notebook is rebuilt, run and judged on unseen images.")
         rows = grade_class(folder, assignment)
         pages = course.generate_feedback(folder, assignment)
         print(f"\n{as_table(rows)}\n")
@@ -155,5 +155,5 @@ def find_surprises(rows: Iterable[Row], students: Iterable[Student]) -> list[str
         full = bool(own) and all(r.points == r.max_points for r in own)
         if full != student.earns_all:
             got = "all points" if full else "less than all points"
-            found.append(f"SURPRISE: '{student.name}' in {own[0].assignment} earned {got}.")
+            found.append(f"SURPRISE: '{student.name}' earned {got}.")
     return found

@@ -102,7 +102,7 @@ def as_table(rows: Iterable[Row], width: int = 100) -> str:
     lines: list[tuple[Sequence[str], str]] = []
     for row in rows:
         points = "—" if row.points is None else number(row.points)
-        figures = (
+        figures: Sequence[str] = (
             row.student,
             f"{row.assignment}/{row.notebook}",
             row.check,

@@ -166,7 +166,8 @@ class ExecuteAnswers(Execute):
             # nbclient trips over messages that a kernel should never send.
             self._end(name, f"Running the notebook failed ({type(error).__name__})")
         keep = {evidence.MIME} if is_check(cell) else set[str]()
-        cell.outputs = [plain_output(output, keep) for output in cell.outputs]
+        outputs = [plain_output(output, keep) for output in cell.outputs]
+        cell.outputs = [output for output in outputs if output.get("data") != {}]
         if any(output.get("ename") == TIMEOUT for output in cell.outputs):
             self._timeouts += 1
             if self._timeouts >= self.most_timeouts:
