@@ -2,4 +2,5 @@
 
 from grader.cli import main
 
-raise SystemExit(main())
+if __name__ == "__main__":  # processes that are spawned import this file again
+    raise SystemExit(main())

@@ -67,6 +67,7 @@ class Check:
         untouched: (evidence) -> True when nothing differs from the sick program; then the outcome
             is "not attempted". Compares deterministic values only.
         seconds: expected seconds on two processor cores, said before the check runs.
+        when_passed: what a pass says, where it is not about unseen images.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Check:
     judge: Callable[[Case, Evidence], Sequence[Finding]]
     untouched: Callable[[Evidence], bool]
     seconds: float = 3.0
+    when_passed: str = ""
 
 
 def Diagnosis(
@@ -151,4 +153,5 @@ def Diagnosis(
         judge=judge,
         untouched=lambda evidence: bool(evidence["untouched"]),
         seconds=seconds,
+        when_passed="The cause and the number agree with the practice run.",
     )

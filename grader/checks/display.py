@@ -39,13 +39,14 @@ def as_text(verdict: Verdict, hint: str = "") -> str:
 def as_html(verdict: Verdict, hint: str = "") -> str:
     """The verdict as a card; uses the page's own colours, so it reads in light and dark themes."""
     rows = "".join(
-        f"<tr><td style='text-align:left'>{escape(f.metric)}</td><td>{escape(number(f.value))}</td>"
-        f"<td>{escape(f.expected)}</td><td>{'✓ holds' if f.holds else '✗ does not hold'}</td></tr>"
+        _row(
+            "td", f.metric, number(f.value), f.expected, "✓ holds" if f.holds else "✗ does not hold"
+        )
         for f in verdict.findings
     )
     table = (
-        "<table><thead><tr><th>measured</th><th>value</th><th>expected</th><th>result</th></tr>"
-        f"</thead><tbody>{rows}</tbody></table>"
+        f"<table><thead>{_row('th', 'measured', 'value', 'expected', 'result')}</thead>"
+        f"<tbody>{rows}</tbody></table>"
         if rows
         else ""
     )
@@ -56,4 +57,12 @@ def as_html(verdict: Verdict, hint: str = "") -> str:
         f"<p><strong><span aria-hidden='true'>{SYMBOLS[verdict.outcome]}</span> "
         f"{escape(headline(verdict))}</strong> {escape(verdict.sentence)}</p>"
         f"{table}{invitation}</section>"
+    )
+
+
+def _row(kind: str, *cells: str) -> str:
+    # Padding of its own: nbgrader's feedback pages have none for tables.
+    style = "text-align:left;padding:.1em .8em"
+    return (
+        "<tr>" + "".join(f"<{kind} style='{style}'>{escape(c)}</{kind}>" for c in cells) + "</tr>"
     )

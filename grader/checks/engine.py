@@ -116,7 +116,7 @@ def judge(check: Check, case: Case, record: Record) -> Verdict:
         gates += 1
     points = round(check.points * gates / len(findings), 2)
     if gates == len(findings):
-        scope = UNSEEN if record.unseen else PRACTICE
+        scope = check.when_passed or (UNSEEN if record.unseen else PRACTICE)
         return verdict(Outcome.PASSED, scope, float(check.points), findings)
     failing = findings[gates]
     sentence = (

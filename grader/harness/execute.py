@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import base64
 import tempfile
 import time
@@ -18,8 +17,8 @@ from grader.checks import catalogue, engine, evidence
 from grader.checks.check import Case
 from grader.checks.verdict import Verdict
 from grader.errors import ClinicError
-
-DEFAULTS: dict[str, Any] = {"SEED": 0, "DATA": "tiles", "DEVICE": "auto"}
+from grader.harness.rebuild import DEFAULTS
+from grader.harness.rebuild import parameters as parameters_of
 
 
 @dataclass(frozen=True)
@@ -202,7 +201,7 @@ def check_notebook(path: Path) -> Iterator[tuple[str, Verdict]]:
         if {"picture", "proof"} & set(cell.metadata.get("tags", [])):
             cell.metadata["tags"] = [*cell.metadata["tags"], "skip-execution"]
     NotebookClient(notebook, kernel_name="python3", allow_errors=True, timeout=600).execute()
-    data = _parameter(notebook, "DATA")
+    data = parameters_of(notebook)["DATA"]
     latest = {record.check: record for _, record in records(notebook)}
     for name in catalogue.load_checks(header.id):
         if name in latest:
@@ -210,18 +209,3 @@ def check_notebook(path: Path) -> Iterator[tuple[str, Verdict]]:
             yield name, judge_record(record, data=data, practice_seed=record.seed)
         else:
             yield name, engine.not_run(catalogue.load_checks(header.id)[name])
-
-
-def _parameter(notebook: Any, name: str) -> Any:
-    """The value that a notebook's parameters cell gives to a name; the default if it gives none."""
-    for cell in notebook.cells:
-        if "parameters" in cell.metadata.get("tags", []):
-            for node in ast.parse(cell.source).body:
-                if (
-                    isinstance(node, ast.Assign)
-                    and isinstance(node.targets[0], ast.Name)
-                    and node.targets[0].id == name
-                    and isinstance(node.value, ast.Constant)
-                ):
-                    return node.value.value
-    return DEFAULTS[name]
