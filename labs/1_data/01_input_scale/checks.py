@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ LEARNS = Threshold("fall of the loss, share of the healthy control's", 0.5, "at 
 PARITY = Threshold(
     "one image prepared two ways, difference in standard deviations", 1e-3, "at most"
 )
-SERVED = Threshold("accuracy served, share of the way from sick to healthy", 0.7, "at least")
+SERVED = Threshold("accuracy served, share of the way from sick to healthy", 0.5, "at least")
 
 
 def first_loss(case: Case) -> float:
@@ -135,7 +136,7 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
         "learning_rate": float(rate),
         **_compare_paths(case, answer, test.images[:SAME]),
         **_run_answer(case, answer, train, test.images),
-        **_run_controls(case, train, test.images),
+        **_run_controls(case),
     }
 
 
@@ -182,7 +183,14 @@ def _run_answer(case: Case, answer: Answer, train: Images, unseen: np.ndarray) -
     }
 
 
-def _run_controls(case: Case, train: Images, unseen: np.ndarray) -> dict[str, Any]:
+@lru_cache(maxsize=4)
+def _run_controls(case: Case) -> dict[str, Any]:
+    """The sick and the healthy program under the same circumstances.
+
+    Kept, because they depend on the case alone: measuring a second answer need not train them
+    again.
+    """
+    train, unseen = case.draw("train", N_TRAIN, SIZE), case.draw("test", N_TEST, SIZE).images
     fw = case.fw
     assert fw is not None
     sick, healthy = _control(case, train), _control(case, train)
@@ -306,9 +314,10 @@ def _serves(evidence: Evidence, labels: np.ndarray) -> Finding:
         (served - sick) / (healthy - sick) if healthy > sick else math.nan,
         measured=f"On unseen images the served model is right on {100 * served:.0f} %; the sick "
         f"control on {100 * sick:.0f} %, a healthy one on {100 * healthy:.0f} %.",
-        means="The training loss falls, but what is learned does not carry over to other images.",
-        look_next="Show one prepared image as a picture beside the original: is brighter still "
-        "brighter?",
+        means="The training loss falls, but the served model does not know what was learned: "
+        "between training and serving, something inside the model changes.",
+        look_next="Measure what reaches the first layer twice, with the model in training and in "
+        "evaluation mode.",
     )
 
 

@@ -161,17 +161,30 @@ def train_batch(images):
 serve_batch = train_batch
 build_model = plain_model
 
-# %% wraps_around kind="wrong"
-# uint8 minus 128 has no sign: 127 becomes 255.
+# %% scales_inside_the_model_while_training kind="wrong" says="the served model is right on"
+# What is prepared is the same on both paths; the model itself takes two paths.
 learning_rate = 0.02
 
 
+class ScaledInTraining(keras.Model):
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def call(self, x, training=None):
+        return self.model(x / 255 if training else x)
+
+
 def train_batch(images):
-    return lab.fw.from_images(images - 128) / 128
+    return lab.fw.from_images(images)
 
 
 serve_batch = train_batch
-build_model = plain_model
+
+
+def build_model(size, classes):
+    return ScaledInTraining(plain_model(size, classes))
+
 
 # %% scales_to_plus_minus_one kind="right"
 learning_rate = 0.02
@@ -253,11 +266,11 @@ def build_model(size, classes):
 # %% another_program kind="healthy"
 import tensorflow as tf
 
-learning_rate = 0.05
+learning_rate = 0.03
 
 
 def _to_float(image):
-    return (tf.image.convert_image_dtype(image, tf.float32) - 0.45) / 0.2
+    return (tf.image.convert_image_dtype(image, tf.float32) - 0.4) / 0.15
 
 
 def train_batch(images):
@@ -272,17 +285,13 @@ def serve_batch(images):
 class Strided(keras.Model):
     def __init__(self, classes):
         super().__init__()
-        self.first = layers.Conv2D(24, 3, padding="same")
-        self.first_norm = layers.BatchNormalization(momentum=0.9)
-        self.second = layers.Conv2D(48, 3, strides=2, padding="same")
-        self.second_norm = layers.BatchNormalization(momentum=0.9)
-        self.pool = layers.GlobalAveragePooling2D()
+        self.fine = layers.Conv2D(24, 5, strides=2, padding="same", activation="silu")
+        self.coarse = layers.Conv2D(48, 3, strides=2, padding="same", activation="silu")
+        self.flatten = layers.Flatten()
         self.head = layers.Dense(classes)
 
-    def call(self, x, training=None):
-        x = tf.nn.relu(self.first_norm(self.first(x), training=training))
-        x = tf.nn.relu(self.second_norm(self.second(x), training=training))
-        return self.head(self.pool(x))
+    def call(self, x):
+        return self.head(self.flatten(self.coarse(self.fine(x))))
 
 
 def build_model(size, classes):
