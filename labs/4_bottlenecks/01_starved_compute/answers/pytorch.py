@@ -171,12 +171,13 @@ def make_loader(files, labels, storage, batch_size):
     return Greedy()
 
 
-# %% two_workers kind="right"
+# %% six_workers_one_batch_each kind="right"
 def make_loader(files, labels, storage, batch_size):
     return DataLoader(
         Photographs(files, labels, storage),
         batch_size=batch_size,
-        num_workers=2,
+        num_workers=6,
+        prefetch_factor=1,
         multiprocessing_context="fork",
     )
 
