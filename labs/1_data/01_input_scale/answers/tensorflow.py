@@ -282,17 +282,18 @@ def serve_batch(images):
     return tf.map_fn(_to_float, images, fn_output_signature=tf.float32)
 
 
-class Strided(keras.Model):
+class Averaging(keras.Model):
     def __init__(self, classes):
         super().__init__()
-        self.fine = layers.Conv2D(24, 5, strides=2, padding="same", activation="silu")
-        self.coarse = layers.Conv2D(48, 3, strides=2, padding="same", activation="silu")
+        self.fine = layers.Conv2D(24, 3, padding="same", activation="elu")
+        self.coarse = layers.Conv2D(48, 3, padding="same", activation="elu")
+        self.pool = layers.AveragePooling2D(2)
         self.flatten = layers.Flatten()
         self.head = layers.Dense(classes)
 
     def call(self, x):
-        return self.head(self.flatten(self.coarse(self.fine(x))))
+        return self.head(self.flatten(self.pool(self.coarse(self.pool(self.fine(x))))))
 
 
 def build_model(size, classes):
-    return Strided(classes)
+    return Averaging(classes)
