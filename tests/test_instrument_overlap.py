@@ -151,6 +151,12 @@ def test_reads_that_follow_one_another_are_one_at_once():
     assert timeline([], []).reads_at_once == 0
 
 
+def test_a_single_reader_is_never_beside_another():
+    assert timeline([], [], [(0, 1), (1, 2), (3, 4)]).parallel_reads == 0
+    assert timeline([], [], [(0, 1), (0.5, 2), (3, 4), (5, 6)]).parallel_reads == pytest.approx(0.5)
+    assert timeline([], []).parallel_reads == 0
+
+
 intervals = st.lists(
     st.tuples(st.integers(0, 50), st.integers(1, 20)).map(lambda x: (x[0], x[0] + x[1]))
 ).map(sorted)

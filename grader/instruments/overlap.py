@@ -105,6 +105,18 @@ class Timeline:
         return float((started & unfinished).any(axis=1).mean())
 
     @property
+    def parallel_reads(self) -> float:
+        """Share of the reads during which another file was being read as well, 0..1; 0 for none.
+
+        A count, not a time: one reader reaches exactly 0 on any machine, however busy.
+        """
+        if not len(self.reads):
+            return 0.0
+        starts, ends = self.reads[:, 0], self.reads[:, 1]
+        under_way = (starts[None, :] < ends[:, None]) & (ends[None, :] > starts[:, None])
+        return float((under_way.sum(axis=1) > 1).mean())  # every read meets itself
+
+    @property
     def reads_at_once(self) -> int:
         """The largest number of reads under way at the same time."""
         starts, ends = self.reads[:, 0], self.reads[:, 1]

@@ -146,6 +146,7 @@ def collect(case: Case, answer: Answer) -> dict[str, Any]:
         "sick_step_ms": sick.step_ms,
         "same_kind": type(loader) is kind,
         "reading_steps": timeline.reading_steps,
+        "parallel_reads": timeline.parallel_reads,
         "reads": len(timeline.reads),
         "read_before": timeline.read_ahead_share,
         "reads_at_once": again.reads_at_once,
@@ -161,8 +162,12 @@ def _control(loader: Any, storage: Storage, steps: int | None) -> Timeline:
 
 
 READING = Threshold("computations with a read under way", 0.5, "at least")
-WAITING = Threshold("waiting left, as a share of what can be avoided", 0.5, "at most")
-BEFORE = Threshold("share of the files read before the first batch", 0.85, "at most")
+PARALLEL = Threshold("files read beside another file", 0.25, "at least")
+# A time, and so the coarsest of the limits: on a busy machine half of the waiting is not the
+# loader's. The counts above are what decides between one reader and several.
+WAITING = Threshold("waiting left, as a share of what can be avoided", 0.8, "at most")
+# Eight workers with two batches each hold two thirds of the files at most.
+BEFORE = Threshold("share of the files read before the first batch", 0.75, "at most")
 WRONG = Threshold("samples and batches that are not as they were", 0, "at most")
 AT_ONCE = Threshold("files read at once", 32, "at most")
 
@@ -200,14 +205,25 @@ def judge(case: Case, evidence: Any) -> list[Finding]:
     left = (evidence["waiting"] - evidence["repaired_waiting"]) / avoidable
     return [
         _reading(evidence),
+        PARALLEL.finding(
+            evidence["parallel_reads"],
+            measured=f"{evidence['parallel_reads']:.0%} of the files are read while another one "
+            f"is, and a step waits for {evidence['waiting']:.0%} of its time "
+            f"(sick: {evidence['sick_waiting']:.0%}).",
+            means="Files are read ahead of need, but one after the other, and a batch read in turn "
+            "takes longer than its computation.",
+            look_next="Divide the time to load a batch by the time to compute it: how many files "
+            "would have to be under way at once?",
+        ),
         WAITING.finding(
             left,
             measured=f"A step waits for {evidence['waiting']:.0%} of its time "
-            f"(sick: {evidence['sick_waiting']:.0%}), with at most "
-            f"{evidence['reads_at_once_while_computing']} files read at once.",
-            means="Reading goes on during the computation, and still takes longer than it.",
-            look_next="Divide the time to load a batch by the time to compute it: how many files "
-            "would have to be under way at once?",
+            f"(sick: {evidence['sick_waiting']:.0%}), though up to "
+            f"{evidence['reads_at_once_while_computing']} files are read at once.",
+            means="Files are read ahead and side by side, and a batch still takes longer than its "
+            "computation.",
+            look_next=f"Count the reads of an epoch ({evidence['reads']} for {FILES} files), and "
+            "divide the time to load a batch by the time to compute it.",
         ),
         BEFORE.finding(
             evidence["read_before"],

@@ -45,13 +45,29 @@ def make_loader(files, labels, storage, batch_size):
     return DataLoader(Photographs(files, labels, storage), batch_size=batch_size, pin_memory=True)
 
 
-# %% one_worker_far_ahead kind="wrong" says="still takes longer"
+# %% one_worker_far_ahead kind="wrong" says="one after the other"
 def make_loader(files, labels, storage, batch_size):
     return DataLoader(
         Photographs(files, labels, storage),
         batch_size=batch_size,
         num_workers=1,
         prefetch_factor=8,
+        multiprocessing_context="fork",
+    )
+
+
+# %% every_file_read_five_times kind="wrong" says="Count the reads"
+def make_loader(files, labels, storage, batch_size):
+    class Careful(Photographs):
+        def __getitem__(self, i):
+            for _ in range(4):
+                self.storage.read(self.files[i])
+            return super().__getitem__(i)
+
+    return DataLoader(
+        Careful(files, labels, storage),
+        batch_size=batch_size,
+        num_workers=2,
         multiprocessing_context="fork",
     )
 
@@ -96,6 +112,24 @@ def make_loader(files, labels, storage, batch_size):
     with ThreadPoolExecutor(8) as pool:
         loaded = list(pool.map(photographs.__getitem__, range(len(files))))
     return DataLoader(loaded, batch_size=batch_size)
+
+
+# %% nearly_everything_before_the_first_batch kind="wrong" says="before the first batch"
+def make_loader(files, labels, storage, batch_size):
+    from concurrent.futures import ThreadPoolExecutor
+
+    photographs = Photographs(files, labels, storage)
+
+    class Full:
+        def __iter__(self):
+            with ThreadPoolExecutor(2) as pool:
+                pending = [pool.submit(photographs.__getitem__, i) for i in range(len(files))]
+                pending[9 * len(files) // 10].result()
+                for first in range(0, len(files), batch_size):
+                    part = [future.result() for future in pending[first : first + batch_size]]
+                    yield torch.stack([x for x, _ in part]), torch.tensor([y for _, y in part])
+
+    return Full()
 
 
 # %% drops_every_fourth kind="wrong" says="never handed out"
