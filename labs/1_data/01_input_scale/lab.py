@@ -25,8 +25,8 @@
 # looks complete: it reads the images, trains for 300 steps, and predicts. Nothing raises, nothing
 # warns.
 #
-# What somebody saw: the loss of the very first batch has two digits before the point. Then it
-# drops to 2.3 and stays there, whatever happens to the number of steps.
+# What somebody saw: the loss of the very first batch is in the tens or hundreds. Within a few steps
+# it falls to 2.3, and there it stays, whatever the number of steps.
 
 # %% images
 train = lab.draw("train", 512, 16)
