@@ -425,9 +425,7 @@ def deep_stack(size: int, classes: int) -> keras.Model:
     channels = 3
     for number in range(1, 15):
         model.add(
-            keras.layers.Conv2D(
-                16, 3, padding="same", activation="relu", **uniform(9 * channels)
-            )
+            keras.layers.Conv2D(16, 3, padding="same", activation="relu", **uniform(9 * channels))
         )
         channels = 16
         if number in (2, 5):
