@@ -123,15 +123,6 @@ def test_one_step_has_no_share():
     assert np.isnan(timeline([(0, 1)], [(1, 2)]).waiting_share)
 
 
-def test_a_stall_in_one_half_of_the_epoch_is_not_the_loaders():
-    starts = np.arange(8.0)
-    waits, computes = np.c_[starts, starts + 0.5], np.c_[starts + 0.5, starts + 1]
-    assert timeline(waits, computes).steady_waiting_share == pytest.approx(0.5)
-    waits[4:, 0] = waits[4:, 1]  # nothing is waited for in the second half
-    assert timeline(waits, computes).steady_waiting_share == 0
-    assert np.isnan(timeline(waits[:3], computes[:3]).steady_waiting_share)
-
-
 def test_reading_during_a_computation_counts_while_files_are_left():
     computes = [(1, 2), (3, 4), (5, 6), (7, 8)]
     waits = [(0, 1), (2, 3), (4, 5), (6, 7)]

@@ -75,20 +75,6 @@ class Timeline:
         return self.wait_ms / self.step_ms
 
     @property
-    def steady_waiting_share(self) -> float:
-        """The waiting share of the half of the epoch that waited less; NaN below four steps.
-
-        A loader that cannot keep up waits in both halves. Another program that holds up the machine
-        for a moment does so in one.
-        """
-        if self.steps < 4:
-            return float("nan")
-        halves = (slice(1, self.steps // 2), slice(self.steps // 2, None))
-        waits = [self.waiting[half].sum() for half in halves]
-        computes = [self.computing[half].sum() for half in halves]
-        return float(min(w / (w + c) for w, c in zip(waits, computes, strict=True)))
-
-    @property
     def reading_steps(self) -> float:
         """Share of the steps in which a file was being read while the accelerator computed, 0..1.
 

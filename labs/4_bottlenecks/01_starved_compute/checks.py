@@ -14,7 +14,7 @@ from grader.instruments.overlap import Timeline, ahead, decode, in_turn, measure
 FILES, SIZE, BATCH = 96, 32, 4
 LATENCY = 0.012  # seconds a file: a network disk
 COMPUTE = 0.0075  # seconds an image: the simulated accelerator
-PATIENCE = 15.0  # seconds for two epochs; the sick program needs 4
+PATIENCE = 30.0  # seconds for two epochs; the sick program needs 4
 
 # Mean distance per pixel (root mean square, 0..1) below which an image is the file's: two JPEG
 # decoders differ by less than 0.02, two tiles or photographs by more than 0.1.
@@ -139,9 +139,9 @@ def collect(case: Case, answer: Answer) -> dict[str, Any]:
     if not timeline.steps:
         raise AnswerError("The loader yields no batch; let it yield pairs of images and labels.")
     return {
-        "sick_waiting": sick.steady_waiting_share,
-        "repaired_waiting": repaired.steady_waiting_share,
-        "waiting": timeline.steady_waiting_share,
+        "sick_waiting": sick.waiting_share,
+        "repaired_waiting": repaired.waiting_share,
+        "waiting": timeline.waiting_share,
         "step_ms": timeline.step_ms,
         "sick_step_ms": sick.step_ms,
         "same_kind": type(loader) is kind,
@@ -150,7 +150,6 @@ def collect(case: Case, answer: Answer) -> dict[str, Any]:
         "reads": len(timeline.reads),
         "read_before": timeline.read_ahead_share,
         "reads_at_once": again.reads_at_once,
-        "reads_at_once_while_computing": timeline.reads_at_once,
         "epochs": [audit(epoch, references, images.labels) for epoch in (first, second)],
     }
 
@@ -163,9 +162,7 @@ def _control(loader: Any, storage: Storage, steps: int | None) -> Timeline:
 
 READING = Threshold("computations with a read under way", 0.5, "at least")
 PARALLEL = Threshold("files read beside another file", 0.25, "at least")
-# A time, and so the coarsest of the limits: on a busy machine half of the waiting is not the
-# loader's. The counts above are what decides between one reader and several.
-WAITING = Threshold("waiting left, as a share of what can be avoided", 0.8, "at most")
+ONCE = Threshold("reads of a file in an epoch", 1.5, "at most")
 # Eight workers with two batches each hold two thirds of the files at most.
 BEFORE = Threshold("share of the files read before the first batch", 0.75, "at most")
 WRONG = Threshold("samples and batches that are not as they were", 0, "at most")
@@ -201,29 +198,31 @@ FAULTS = {
 
 
 def judge(case: Case, evidence: Any) -> list[Finding]:
-    avoidable = evidence["sick_waiting"] - evidence["repaired_waiting"]
-    left = (evidence["waiting"] - evidence["repaired_waiting"]) / avoidable
+    """Counts alone decide; the waiting is told with them.
+
+    With as many workers, the same loader waits for 5 % of a step on a quiet machine and for half of
+    it where ten programs share two cores. What it reads while the accelerator computes, and how
+    many files at a time, is the same on both.
+    """
     return [
         _reading(evidence),
         PARALLEL.finding(
             evidence["parallel_reads"],
             measured=f"{evidence['parallel_reads']:.0%} of the files are read while another one "
             f"is, and a step waits for {evidence['waiting']:.0%} of its time "
-            f"(sick: {evidence['sick_waiting']:.0%}).",
+            f"(sick: {evidence['sick_waiting']:.0%}; eight readers: "
+            f"{evidence['repaired_waiting']:.0%}).",
             means="Files are read ahead of need, but one after the other, and a batch read in turn "
             "takes longer than its computation.",
             look_next="Divide the time to load a batch by the time to compute it: how many files "
             "would have to be under way at once?",
         ),
-        WAITING.finding(
-            left,
-            measured=f"A step waits for {evidence['waiting']:.0%} of its time "
-            f"(sick: {evidence['sick_waiting']:.0%}), though up to "
-            f"{evidence['reads_at_once_while_computing']} files are read at once.",
-            means="Files are read ahead and side by side, and a batch still takes longer than its "
-            "computation.",
-            look_next=f"Count the reads of an epoch ({evidence['reads']} for {FILES} files), and "
-            "divide the time to load a batch by the time to compute it.",
+        ONCE.finding(
+            evidence["reads"] / FILES,
+            measured=f"The storage was asked {evidence['reads']} times for {FILES} files in one "
+            "epoch.",
+            means="Every read takes a reader's time, so that the readers fall behind again.",
+            look_next="Count the reads of every single file.",
         ),
         BEFORE.finding(
             evidence["read_before"],
@@ -315,7 +314,7 @@ CHECKS = [
         cause="loading_in_turn",
         reading="share of a step that is spent waiting, 0 to 1",
         measure=starve,
-        tolerance=0.2,
+        tolerance=0.3,  # on a busy machine a wait grows by a fifth
         seconds=1.5,
     ),
     Check(

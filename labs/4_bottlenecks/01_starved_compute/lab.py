@@ -178,8 +178,9 @@ lab.check("diagnosis")
 # - No more than 32 files at once: others use the storage too.
 # - The photographs of a real data set do not fit into memory before the first step.
 #
-# The check measures how long a step waits, between the sick program (all of it) and a loader in
-# plain Python that reads ahead with eight threads (none of it, or what this machine allows).
+# The check counts, so that a busy machine gives the same verdict as a quiet one: the computations
+# during which a file is read, and the files that are read while another one is. How long a step
+# waits is told as well, beside the sick program and a loader in plain Python with eight readers.
 
 # %% [markdown] repair-note tags=["pytorch"]
 # `DataLoader` can read in worker processes. In a notebook on Linux, ask for

@@ -56,7 +56,7 @@ def make_loader(files, labels, storage, batch_size):
     )
 
 
-# %% every_file_read_five_times kind="wrong" says="Count the reads"
+# %% every_file_read_five_times kind="wrong" says="asked 480 times"
 def make_loader(files, labels, storage, batch_size):
     class Careful(Photographs):
         def __getitem__(self, i):

@@ -65,7 +65,7 @@ def make_loader(files, labels, storage, batch_size):
     return OneThread()
 
 
-# %% every_file_read_five_times kind="wrong" says="Count the reads"
+# %% every_file_read_five_times kind="wrong" says="asked 480 times"
 def make_loader(files, labels, storage, batch_size):
     from concurrent.futures import ThreadPoolExecutor
 
