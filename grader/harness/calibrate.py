@@ -6,6 +6,8 @@ of several hundred measurements would take hours. `prove` runs the same answers 
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import linecache
 import math
@@ -78,7 +80,8 @@ def namespace_for(
         filename = f"<answer {answer.name} {number}>"
         linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
         try:
-            exec(compile(source, filename, "exec"), namespace)
+            with contextlib.redirect_stdout(io.StringIO()):
+                exec(compile(source, filename, "exec"), namespace)
         except Exception:
             if answer.kind not in ("crash", "empty"):
                 traceback.print_exc()
