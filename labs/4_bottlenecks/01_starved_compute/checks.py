@@ -217,13 +217,6 @@ def judge(case: Case, evidence: Any) -> list[Finding]:
             look_next="Divide the time to load a batch by the time to compute it: how many files "
             "would have to be under way at once?",
         ),
-        ONCE.finding(
-            evidence["reads"] / FILES,
-            measured=f"The storage was asked {evidence['reads']} times for {FILES} files in one "
-            "epoch.",
-            means="Every read takes a reader's time, so that the readers fall behind again.",
-            look_next="Count the reads of every single file.",
-        ),
         BEFORE.finding(
             evidence["read_before"],
             measured=f"{evidence['read_before']:.0%} of the files were read before the first "
@@ -232,6 +225,13 @@ def judge(case: Case, evidence: Any) -> list[Finding]:
             look_next="Count the files read when the first batch arrives.",
         ),
         _samples(evidence["epochs"]),
+        ONCE.finding(
+            evidence["reads"] / FILES,
+            measured=f"The storage was asked {evidence['reads']} times for {FILES} files in one "
+            "epoch.",
+            means="Every read takes a reader's time, so that the readers fall behind again.",
+            look_next="Count the reads of every single file.",
+        ),
         AT_ONCE.finding(
             evidence["reads_at_once"],
             measured=f"Up to {evidence['reads_at_once']} files are read at once.",
