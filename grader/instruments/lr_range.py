@@ -26,6 +26,11 @@ DIVERGED = 2.0
 FALLEN = 2 / 3
 _RUN_LOOKS = (OTHER, REPAIRED, SICK)
 _RANGE_LOOKS = (REPAIRED, SICK, OTHER)
+_LIFT = (
+    4,
+    -3,
+    -11,
+)  # points by which names are moved, so that curves that end together keep theirs
 
 
 def update_ratio(before: Sequence[np.ndarray], after: Sequence[np.ndarray]) -> float:
@@ -66,9 +71,9 @@ def draw_runs(runs: Mapping[str, Run]) -> Figure:
     """Loss and update-to-weight ratio of up to three runs, step by step; the second is healthy."""
     with style():
         figure, (left, right) = new_figure(columns=2)
-        for (name, run), look in zip(runs.items(), _RUN_LOOKS, strict=False):
-            _curve(left, np.asarray(run.losses), f" {name}", look)
-            _curve(right, np.asarray(run.ratios), f" {name}", look)
+        for (name, run), look, lift in zip(runs.items(), _RUN_LOOKS, _LIFT, strict=False):
+            _curve(left, np.asarray(run.losses), name, look, lift)
+            _curve(right, np.asarray(run.ratios), name, look, lift)
         left.set(xlabel="step", ylabel="loss, nats an image", title="What the log shows")
         right.set(xlabel="step", ylabel="size of update / size of weights", yscale="log")
         right.set_title("How far a step moves the weights")
@@ -80,14 +85,19 @@ def draw_runs(runs: Mapping[str, Run]) -> Figure:
         return figure
 
 
-def _curve(axes: Axes, values: np.ndarray, label: str, look: Mapping[str, Any]) -> None:
+def _curve(
+    axes: Axes, values: np.ndarray, label: str, look: Mapping[str, Any], lift: float
+) -> None:
     """One curve with its name at its last finite point."""
     steps = np.arange(1, len(values) + 1)
     axes.plot(steps, values, markevery=max(1, len(values) // 8), markersize=5, **look)
     finite = np.flatnonzero(np.isfinite(values))
     if len(finite):
         last = finite[-1]
-        axes.annotate(label, (steps[last], values[last]), color=look["color"], weight="bold")
+        axes.annotate(
+            label, (steps[last], values[last]), xytext=(4, lift), textcoords="offset points",
+            color=look["color"], weight="bold",
+        )  # fmt: skip
 
 
 def say_runs(runs: Mapping[str, Run]) -> str:
@@ -200,9 +210,11 @@ def draw_range(tests: Mapping[str, RangeTest], rates: Mapping[str, float]) -> Fi
                 continue
             height = float(np.interp(np.log(chosen), np.log(test.rates), test.smooth))
             axes.plot(chosen, height, marker=look["marker"], color=look["color"], markersize=10)
+            left = look is SICK  # its curve lies to the left, and so does its label
             axes.annotate(
-                f"{name}\n{chosen:.2g}", (chosen, height), xytext=(-8, -6), ha="right", va="top",
-                textcoords="offset points", color=look["color"], weight="bold",
+                f"{name}, {chosen:.2g}", (chosen, height), xytext=(-9, -12) if left else (9, 8),
+                ha="right" if left else "left", textcoords="offset points",
+                color=look["color"], weight="bold",
             )  # fmt: skip
         first = max(test.losses[0] for test in tests.values())
         lowest = min(np.nanmin(test.smooth) for test in tests.values())

@@ -230,25 +230,25 @@ def pick_learning_rate(build_model, images, labels, batch_size, loss_function):
 # %% repair tags=["answer", "tensorflow"]
 import keras
 import numpy as np
+import tensorflow as tf
 
 
 ### BEGIN SOLUTION
 class RisingRate(keras.callbacks.Callback):
-    """Set the rate before each batch; note it and the loss after it, until the loss explodes."""
+    """Set the rate before each batch; note the loss after it, until the loss explodes."""
 
     def __init__(self, rates):
         super().__init__()
         self.rates, self.losses = rates, []
 
     def on_train_batch_begin(self, batch, logs=None):
-        self.model.optimizer.learning_rate = self.rates[len(self.losses)]
+        self.model.optimizer.learning_rate = self.rates[batch]
         self.model.reset_metrics()  # otherwise Keras reports the mean since the epoch's start
 
     def on_train_batch_end(self, batch, logs=None):
         self.losses.append(logs["loss"])
-        if len(self.losses) == len(self.rates) or not self.losses[-1] < 4 * self.losses[0]:
-            self.model.stop_training = True  # heeded at the end of an epoch
-            self.on_train_batch_begin = self.on_train_batch_end = lambda batch, logs=None: None
+        if not self.losses[-1] < 4 * self.losses[0]:
+            self.model.stop_training = True
 
 
 ### END SOLUTION
@@ -259,9 +259,9 @@ def pick_learning_rate(build_model, images, labels, batch_size, loss_function):
     model = build_model()
     model.compile(keras.optimizers.SGD(rates[0], momentum=0.9), loss_function)
     sweep = RisingRate(rates)
-    model.fit(
-        images, labels, batch_size=batch_size, epochs=len(rates), verbose=0, callbacks=[sweep]
-    )
+    batches = tf.data.Dataset.from_tensor_slices((images, labels)).shuffle(len(labels))
+    batches = batches.repeat().batch(batch_size)
+    model.fit(batches, steps_per_epoch=len(rates), verbose=0, callbacks=[sweep])
     losses, mean = [], 0.0
     for step, loss in enumerate(sweep.losses, start=1):
         mean = 0.9 * mean + 0.1 * loss

@@ -1,8 +1,3 @@
-# %% largest_number kind="constant" says="too long"
-def pick_learning_rate(build_model, images, labels, batch_size, loss_function):
-    return 1.0
-
-
 # %% zero kind="constant" says="above zero"
 def pick_learning_rate(build_model, images, labels, batch_size, loss_function):
     return 0.0
@@ -22,11 +17,6 @@ def pick_learning_rate(build_model, images, labels, batch_size, loss_function):
 # 0.001 happens to suit the summed loss.
 def pick_learning_rate(build_model, images, labels, batch_size, loss_function):
     return 1e-3
-
-
-# %% another_default kind="wrong"
-def pick_learning_rate(build_model, images, labels, batch_size, loss_function):
-    return 1e-2
 
 
 # %% divided_by_batch kind="wrong" says="too short"
