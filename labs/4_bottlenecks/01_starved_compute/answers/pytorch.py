@@ -185,18 +185,18 @@ def make_loader(files, labels, storage, batch_size):
     from concurrent.futures import ThreadPoolExecutor
 
     photographs = Photographs(files, labels, storage)
+    pool = ThreadPoolExecutor(16 * batch_size)
 
     class Greedy:
         def __iter__(self):
             pending = deque()
-            with ThreadPoolExecutor(16 * batch_size) as pool:
-                for first in range(0, len(files), batch_size):
-                    part = range(first, min(first + batch_size, len(files)))
-                    pending.append([pool.submit(photographs.__getitem__, i) for i in part])
-                    if len(pending) == 16:
-                        yield self.collate(pending.popleft())
-                while pending:
+            for first in range(0, len(files), batch_size):
+                part = range(first, min(first + batch_size, len(files)))
+                pending.append([pool.submit(photographs.__getitem__, i) for i in part])
+                if len(pending) == 16:
                     yield self.collate(pending.popleft())
+            while pending:
+                yield self.collate(pending.popleft())
 
         def collate(self, futures):
             images, numbers = zip(*(future.result() for future in futures), strict=True)
@@ -216,13 +216,13 @@ def make_loader(files, labels, storage, batch_size):
     )
 
 
-# %% eight_workers_shuffled kind="right"
+# %% five_workers_shuffled kind="right"
 def make_loader(files, labels, storage, batch_size):
     return DataLoader(
         Photographs(files, labels, storage),
         batch_size=batch_size,
         shuffle=True,
-        num_workers=8,
+        num_workers=5,
         persistent_workers=True,
         multiprocessing_context="fork",
     )
