@@ -461,9 +461,9 @@ compare("map stateless, nothing else", names.map(stateless).batch(4))
 # are the limit: on two cores, 400 real JPEG files of 256 pixels took as long with two workers as
 # with none (recorded: 1.0 times).
 #
-# Without `persistent_workers=True` every epoch starts its workers again. Forked workers are there
-# within milliseconds, so the last two lines hardly differ. Workers that import their framework
-# again take seconds, every epoch.
+# Without `persistent_workers=True` every epoch starts its workers again. Compare the last two lines:
+# forking costs some tens of milliseconds. Workers that import their framework again take seconds,
+# every epoch.
 
 # %% [markdown] advice-answer tags=["tensorflow"]
 # Under deterministic operations `tf.data` runs whatever may have a state one call after the other
