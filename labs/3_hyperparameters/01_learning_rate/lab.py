@@ -261,7 +261,7 @@ def pick_learning_rate(build_model, images, labels, batch_size, loss_function):
     sweep = RisingRate(rates)
     batches = tf.data.Dataset.from_tensor_slices((images, labels)).shuffle(len(labels))
     batches = batches.repeat().batch(batch_size)
-    model.fit(batches, steps_per_epoch=len(rates), verbose=0, callbacks=[sweep])
+    model.fit(batches, steps_per_epoch=len(rates), shuffle=False, verbose=0, callbacks=[sweep])
     losses, mean = [], 0.0
     for step, loss in enumerate(sweep.losses, start=1):
         mean = 0.9 * mean + 0.1 * loss
