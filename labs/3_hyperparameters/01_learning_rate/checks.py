@@ -59,17 +59,17 @@ def programs(case: Case) -> list[Program]:
     """Three programs whose best rates lie decades apart; a weight depends on the seed."""
     weight = float(10 ** np.random.default_rng([case.seed % 2**32, 31]).uniform(-2.0, -1.0))
     return [
-        Program("the program of run C", SIZE, WIDTH, BATCH, "sum", 1.0),
+        Program("the loss of run C on batches of 64", 12, WIDTH, 64, "sum", 1.0),
         Program("a wider network with a weighted loss", 12, 10, 64, "mean", weight),
-        Program("the program of run B on smaller images", 12, WIDTH, 48, "mean", 1.0),
+        Program("the loss of run B on batches of 48", 12, WIDTH, 48, "mean", 1.0),
     ]
 
 
 # Limits from 20 seeds of every answer in both frameworks; see calibration/.
 SHARE = 0.6
 LIMITS = [
-    Threshold(f"{name}: fall of the loss, share of the best rate's", SHARE, "at least")
-    for name in ("run C", "weighted loss", "smaller images")
+    Threshold(f"{name}, share of the fall at the best rate", SHARE, "at least")
+    for name in ("loss of run C", "weighted loss", "loss of run B")
 ]
 
 
@@ -221,8 +221,9 @@ def compare(limit: Threshold, program: Program, measured: dict[str, Any]) -> Fin
         )
     return limit.finding(
         share,
-        measured=f"For {program.name} you picked {number(rate)}: {STEPS} steps take the loss from "
-        f"{number(start)} to {number(end)}, where the best of a few rates reaches {number(best)}.",
+        measured=f"For {program.name} you picked {number(rate)}: in {STEPS} steps the loss goes "
+        f"from {number(start)} to {number(end)}, and at the best of a few rates to {number(best)}. "
+        f"Yours is {number(share)} of that fall.",
         means=means,
         look_next=look_next,
     )

@@ -101,27 +101,6 @@ def pick_learning_rate(build_model, images, labels, batch_size, loss_function):
     return picked
 
 
-# %% same_model_for_all kind="wrong"
-# The weights are not restored: the first rates are so large that no later one can repair them.
-import torch
-
-
-def pick_learning_rate(build_model, images, labels, batch_size, loss_function):
-    model = build_model()
-    picked, lowest = 1e-6, float("inf")
-    for rate in [10.0**k for k in range(3, -7, -1)]:
-        optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9)
-        for _ in range(20):
-            batch = torch.randperm(len(labels))[:batch_size]
-            loss = loss_function(model(images[batch]), labels[batch])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        if loss.item() < lowest:
-            picked, lowest = rate, loss.item()
-    return picked
-
-
 # %% endless_search kind="wrong" says="training steps for one program"
 import torch
 

@@ -105,23 +105,6 @@ def pick_learning_rate(build_model, images, labels, batch_size, loss_function):
     return picked
 
 
-# %% same_model_for_all kind="wrong"
-# The weights are not restored: the first rates are so large that no later one can repair them.
-import keras
-
-
-def pick_learning_rate(build_model, images, labels, batch_size, loss_function):
-    model = build_model()
-    model.compile(keras.optimizers.SGD(1.0, momentum=0.9), loss_function)
-    picked, lowest = 1e-6, float("inf")
-    for rate in [10.0**k for k in range(3, -7, -1)]:
-        model.optimizer.learning_rate = rate
-        history = model.fit(images, labels, batch_size=batch_size, verbose=0)
-        if history.history["loss"][-1] < lowest:
-            picked, lowest = rate, history.history["loss"][-1]
-    return picked
-
-
 # %% endless_search kind="wrong" says="training steps for one program"
 import keras
 
