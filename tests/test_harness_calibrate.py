@@ -8,7 +8,7 @@ from grader.authoring.source import ProvingAnswer
 from grader.checks.verdict import Outcome, Threshold, Verdict
 from grader.harness.calibrate import MARGIN, Measurement, faults, summarise, table
 from grader.harness.gradebook import Row
-from grader.harness.prove import find_surprise
+from grader.harness.prove import find_surprise, submissions
 
 GAIN = Threshold("gain", 0.5, "at least")
 
@@ -73,25 +73,31 @@ ANSWER = ProvingAnswer("clips", "repair", "wrong", "not yet", "flat", "")
 
 
 @pytest.mark.parametrize(
-    ("rows", "words"),
+    ("graded", "words"),
     [
-        ([], "no grade"),
-        ([PASSED], "passed, expected not yet"),
-        ([row("repair", Outcome.NOT_YET, 1.0, "Not yet, 1 of 3. It is round.")], "lacks 'flat'"),
-        ([row("repair", Outcome.NOT_YET, None, "Not yet. It is flat.")], "no points"),
-        ([row("repair", Outcome.NOT_YET, 3.0, "Not yet. It is flat.")], "3 points for not yet"),
-        ([row("repair", Outcome.NOT_YET, 1.0, "Not yet. It is flat.")], ""),
+        (None, "no grade"),
+        (PASSED, "passed, expected not yet"),
+        (row("repair", Outcome.NOT_YET, 1.0, "Not yet, 1 of 3. It is round."), "lacks 'flat'"),
+        (row("repair", Outcome.NOT_YET, None, "Not yet. It is flat."), "no points"),
+        (row("repair", Outcome.NOT_YET, 3.0, "Not yet. It is flat."), "3 points for not yet"),
+        (row("repair", Outcome.NOT_YET, 1.0, "Not yet. It is flat."), ""),
     ],
 )
-def test_proof_names_what_is_surprising(rows, words):
-    found = find_surprise(ANSWER, rows, ["repair"])
+def test_proof_names_what_is_surprising(graded, words):
+    found = find_surprise(ANSWER, graded)
     assert words in found
     assert bool(found) == bool(words)
 
 
-def test_the_checks_answered_by_the_reference_have_to_pass():
-    rows = [
-        row("repair", Outcome.NOT_YET, 1.0, "Not yet. It is flat."),
-        row("diagnosis", Outcome.NOT_YET, 0.0),
-    ]
-    assert find_surprise(ANSWER, rows, ["diagnosis", "repair"]).startswith("diagnosis: not yet")
+def test_a_submission_of_the_proof_holds_one_answer_for_each_cell():
+    def answer(name, cell, kind="wrong"):
+        return ProvingAnswer(name, cell, kind, "not yet", "", "")
+
+    answers = [answer("a", "diagnosis"), answer("r", "", "reference"), answer("b", "repair")]
+    answers += [answer("c", "repair")]
+    held = submissions(answers)
+    assert {s: {c: a.name for c, a in h.items()} for s, h in held.items()} == {
+        "reference": {"": "r"},
+        "answers_00": {"diagnosis": "a", "repair": "b"},
+        "answers_01": {"repair": "c"},
+    }

@@ -1,4 +1,8 @@
-"""Prove the checks: every answer of every lab through the released notebook and nbgrader."""
+"""Prove the checks: every answer of every lab through the released notebook and nbgrader.
+
+A submission holds one answer for each answer cell, because checks are graded separately: that
+halves the kernels to start. The reference is a submission of its own, with all its answers.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +25,11 @@ from grader.harness.gradebook import Row, read_grades
 
 @dataclass(frozen=True)
 class Proof:
-    """One answer, what it was graded as, and what is surprising about that ("" if nothing is)."""
+    """One answer, its check's grade, and what is surprising about that ("" if nothing is)."""
 
     answer: ProvingAnswer
-    rows: tuple[Row, ...]
+    check: str
+    row: Row | None
     surprise: str
 
 
@@ -50,7 +55,7 @@ def prove(root: Path, labs: Iterable[str], frameworks: Sequence[str], *, process
 
 
 def prove_lab(root: Path, lab: str, framework: str, processes: int) -> list[Proof]:
-    """Grade every answer of one lab as a student of a class of its own."""
+    """Grade every answer of one lab in a class of its own."""
     source = read_lab(lab)
     header = source.header
     assignment = header.assignment(framework)
@@ -61,12 +66,14 @@ def prove_lab(root: Path, lab: str, framework: str, processes: int) -> list[Proo
         course.make_course(folder, [assignment], source=root, notebooks=header.name)
         course.generate_assignment(folder, assignment)
         released = course.released(folder, assignment, header.name)
-        for answer in answers:
-            sources = reference | ({answer.cell: answer.source} if answer.cell else {})
+        class_ = submissions(answers)
+        for student, handed_in in class_.items():
+            sources = {c: a.source for c, a in handed_in.items() if a.kind != "reference"}
+            sources = dict.fromkeys(reference, "") | sources if sources else reference
             submission = course.make_submission(released, sources)
-            course.hand_in(folder, answer.name, assignment, header.name, submission)
+            course.hand_in(folder, student, assignment, header.name, submission)
         failed: dict[str, str] = {}
-        with tqdm(total=len(answers), desc=f"{lab} {framework}", leave=False) as bar:
+        with tqdm(total=len(class_), desc=f"{lab} {framework}", leave=False) as bar:
 
             def graded(step: course.Step) -> None:
                 bar.update()
@@ -75,36 +82,46 @@ def prove_lab(root: Path, lab: str, framework: str, processes: int) -> list[Proo
 
             course.autograde(folder, assignment, processes=processes, on_student=graded)
         rows = read_grades(folder, assignment)
+    found = {(r.student, r.check): r for r in rows}
     proofs = []
-    for answer in answers:
-        own = tuple(r for r in rows if r.student == answer.name)
-        surprise = failed.get(answer.name) or find_surprise(answer, own, list(load_checks(lab)))
-        proofs.append(Proof(answer, own, surprise))
+    for student, handed_in in class_.items():
+        for check in load_checks(lab):
+            answer = handed_in.get(check) or handed_in.get("")
+            if answer is not None:
+                row = found.get((student, check))
+                surprise = failed.get(student) or find_surprise(answer, row)
+                proofs.append(Proof(answer, check, row, surprise))
     return proofs
 
 
-def find_surprise(answer: ProvingAnswer, rows: Sequence[Row], checks: Sequence[str]) -> str:
-    """Why these grades are not what the answer deserves; "" when they are.
+def submissions(answers: Sequence[ProvingAnswer]) -> dict[str, dict[str, ProvingAnswer]]:
+    """Answers by answer cell for each submission of the class; the reference stands under ""."""
+    by_cell: dict[str, list[ProvingAnswer]] = {}
+    for answer in answers:
+        if answer.cell:
+            by_cell.setdefault(answer.cell, []).append(answer)
+    class_ = {a.name: {"": a} for a in answers if a.kind == "reference"}
+    for i in range(max(map(len, by_cell.values()), default=0)):
+        class_[f"answers_{i:02d}"] = {c: own[i] for c, own in by_cell.items() if i < len(own)}
+    return class_
 
-    The check of the answer's own cell must have the expected outcome and message, the others, which
-    were answered by the reference, must pass; full points are given exactly for a pass.
+
+def find_surprise(answer: ProvingAnswer, row: Row | None) -> str:
+    """Why this grade is not what the answer deserves; "" when it is.
+
+    Outcome and message must be the expected ones, and full points are given exactly for a pass.
     """
-    by_check = {r.check: r for r in rows}
-    for check in checks:
-        if check not in by_check:
-            return f"{check}: no grade"
-        row = by_check[check]
-        own = check == answer.cell
-        expected = answer.expect if own else Outcome.PASSED.value
-        got = row.outcome.value if row.outcome else "not graded"
-        if got != expected:
-            return f"{check}: {got}, expected {expected}. {row.reason}"
-        if own and answer.says and answer.says not in row.reason:
-            return f"{check}: the message lacks {answer.says!r}. {row.reason}"
-        if row.points is None:
-            return f"{check}: no points"
-        if (row.points == row.max_points) != (expected == Outcome.PASSED.value):
-            return f"{check}: {number(row.points)} points for {got}"
+    if row is None:
+        return "no grade"
+    got = row.outcome.value if row.outcome else "not graded"
+    if got != answer.expect:
+        return f"{got}, expected {answer.expect}. {row.reason}"
+    if answer.says and answer.says not in row.reason:
+        return f"the message lacks {answer.says!r}. {row.reason}"
+    if row.points is None:
+        return "no points"
+    if (row.points == row.max_points) != (answer.expect == Outcome.PASSED.value):
+        return f"{number(row.points)} points for {got}"
     return ""
 
 
@@ -112,14 +129,15 @@ def matrix(proofs: Sequence[Proof]) -> str:
     """The proofs as text: one answer a line, the surprise below it."""
     width = max(len(p.answer.name) for p in proofs)
     lines = []
-    for p in proofs:
-        grades = "  ".join(
-            f"{r.check} {number(r.points or 0)}/{number(r.max_points)} "
-            f"{r.outcome.value if r.outcome else 'not graded'}"
-            for r in p.rows
-        )
+    for p in sorted(proofs, key=lambda p: p.check):
+        grade = "not graded"
+        if p.row is not None and p.row.outcome is not None and p.row.points is not None:
+            points = f"{number(p.row.points)} of {number(p.row.max_points)}"
+            grade = f"{points:<10}{p.row.outcome.value}"
         mark = "SURPRISE" if p.surprise else "expected"
-        lines.append(f"  {p.answer.name:<{width}}  {p.answer.kind:<9}  {mark}  {grades}")
+        lines.append(
+            f"  {p.check:<10}{p.answer.name:<{width}}  {p.answer.kind:<9}  {mark}  {grade}"
+        )
         if p.surprise:
             lines.append(f"      {p.surprise}")
     return "\n".join(lines)
