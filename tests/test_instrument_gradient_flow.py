@@ -103,10 +103,10 @@ def test_every_flow_can_be_drawn(gradients):
 
 
 def test_depths_are_read_as_a_factor_a_layer():
-    lost = {3: 0.5, 8: 2.5, 13: 4.5}
-    assert "0.40 a layer" in say_depths(lost)
-    assert "0.40 of what reaches it" in say_depths(lost)
-    draw_depths(lost).canvas.draw()
+    first = {2: 0.1, 4: 0.1 * 0.4**2, 8: 0.1 * 0.4**6}
+    assert "multiplies it by 0.40" in say_depths(first)
+    assert "From 2 to 8 convolutions" in say_depths(first)
+    draw_depths(first, 0.41).canvas.draw()
 
 
 @pytest.mark.slow

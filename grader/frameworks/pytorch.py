@@ -391,7 +391,7 @@ def entering_first_layer(model: nn.Module, x: Any) -> np.ndarray | None:
 def deep_stack(size: int, classes: int) -> nn.Module:
     """The deep patient: fourteen convolutions 3x3 with ReLU, 16 filters each, and a dense layer.
 
-    The maps are halved after the second and the fifth convolution, so size is at least 4 px.
+    The maps are halved after the first and the second convolution, so size is at least 4 px.
     Weights and biases are uniform within 1 / sqrt(inputs), PyTorch's default, in both frameworks;
     behind a ReLU a layer passes on about 1/6 of a signal's variance (He et al. 2015, section 2.2,
     ask for all of it).
@@ -401,7 +401,7 @@ def deep_stack(size: int, classes: int) -> nn.Module:
     for number in range(1, 15):
         layers += [nn.Conv2d(channels, 16, 3, padding=1), nn.ReLU()]
         channels = 16
-        if number in (2, 5):
+        if number in (1, 2):
             layers.append(nn.MaxPool2d(2))
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(16 * (size // 4) ** 2, classes))
 

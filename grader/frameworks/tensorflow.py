@@ -408,7 +408,7 @@ def _leaves(layer: keras.Layer) -> list[keras.Layer]:
 def deep_stack(size: int, classes: int) -> keras.Model:
     """The deep patient: fourteen convolutions 3x3 with ReLU, 16 filters each, and a dense layer.
 
-    The maps are halved after the second and the fifth convolution, so size is at least 4 px.
+    The maps are halved after the first and the second convolution, so size is at least 4 px.
     Weights and biases are uniform within 1 / sqrt(inputs), PyTorch's default, in both frameworks;
     behind a ReLU a layer passes on about 1/6 of a signal's variance (He et al. 2015, section 2.2,
     ask for all of it).
@@ -428,7 +428,7 @@ def deep_stack(size: int, classes: int) -> keras.Model:
             keras.layers.Conv2D(16, 3, padding="same", activation="relu", **uniform(9 * channels))
         )
         channels = 16
-        if number in (2, 5):
+        if number in (1, 2):
             model.add(keras.layers.MaxPooling2D())
     model.add(keras.layers.Flatten())
     model.add(keras.layers.Dense(classes, **uniform(16 * (size // 4) ** 2)))

@@ -198,38 +198,46 @@ def _draw_losses(ax: Axes, losses: Mapping[str, Sequence[float]], classes: int) 
     ax.set_title("loss of every epoch", fontsize=11)
 
 
-def draw_depths(lost: Mapping[int, float], *, reference: float = 3.0) -> Figure:
-    """Powers of ten that the gradient loses, against the number of layers.
+def draw_depths(first: Mapping[int, float], factor: float) -> Figure:
+    """Relative gradient of the first layer against the number of convolutions behind one another.
 
     Args:
-        lost: by number of layers.
-        reference: where the line of the rule is drawn, in powers of ten.
+        first: relative gradient of the first layer, by number of convolutions.
+        factor: what a layer should pass on; drawn as a line from the first point on.
     """
+    depths = np.array(sorted(first))
+    measured = np.array([first[d] for d in depths])
+    expected = measured[0] * factor ** (depths - depths[0])
     with style():
         figure, ax = new_figure(width=6.5)
-        ax.plot(list(lost), list(lost.values()), label="plain stack", **SICK)
-        ax.axhline(reference, color="black", linewidth=1)
+        ax.plot(depths, expected, color="black", linewidth=1)
         ax.annotate(
-            f"weakest layer 10^-{reference:g} of the strongest",
-            (min(lost), reference),
-            (0, 5),
+            f"calculated: times {factor:.2f} a layer",
+            (depths[-1], expected[-1]),
+            (-8, 12),
             textcoords="offset points",
+            ha="right",
+            va="bottom",
         )
-        ax.set_ylim(0, None)
-        ax.set_xticks(list(lost))
-        ax.set_xlabel("layers with weights")
-        ax.set_ylabel("powers of ten lost")
+        ax.plot(depths, measured, **SICK)
+        ax.annotate(
+            "measured", (depths[0], measured[0]), (10, 2), textcoords="offset points", va="center"
+        )
+        ax.set_yscale("log")
+        ax.set_xticks(depths)
+        ax.set_xlabel("convolutions behind one another")
+        ax.set_ylabel("first layer: gradient / weights")
     return figure
 
 
-def say_depths(lost: Mapping[int, float]) -> str:
+def say_depths(first: Mapping[int, float]) -> str:
     """The reading of the depths in words: what each added layer costs."""
-    shallow, deep = min(lost), max(lost)
-    each = (lost[deep] - lost[shallow]) / (deep - shallow)
+    shallow, deep = min(first), max(first)
+    each = (first[deep] / first[shallow]) ** (1 / (deep - shallow))
     return (
-        f"From {shallow} to {deep} layers the loss on the way grows from {lost[shallow]:.1f} to "
-        f"{lost[deep]:.1f} powers of ten: {each:.2f} a layer, so a layer passes on about "
-        f"{10**-each:.2f} of what reaches it."
+        f"From {shallow} to {deep} convolutions the relative gradient of the first layer falls "
+        f"from {first[shallow]:.2g} to {first[deep]:.2g}: each added layer multiplies it by "
+        f"{each:.2f}."
     )
 
 

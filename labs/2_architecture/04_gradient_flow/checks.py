@@ -21,7 +21,7 @@ from grader.instruments.gradient_flow import (
 SIZE, N_TRAIN, N_TEST = 16, 320, 300
 KINDS = (0, 2, 5, 7)  # coast, forest, meadow, residential
 BATCH = 64  # images from which gradients are measured
-CONTROL_STEPS = 200
+CONTROL_STEPS = 120
 FAINT = 1e-6  # relative gradient that moves nothing: ten times the resolution of float32
 
 CAUSES = {
@@ -40,9 +40,10 @@ CAUSES = {
     "before it. Here every layer still gets some, each less than the next.",
 }
 
-# Limits from 20 seeds of every answer in both frameworks; see calibration/. A ratio of 10^-3
-# between weakest and strongest layer is also AutoTrainer's limit (Zhang et al. 2021).
-ARRIVES = Threshold("powers of ten lost on the way, before training", 3, "at most")
+# Limits from 20 seeds of every answer in both frameworks; see calibration/. AutoTrainer (Zhang et
+# al. 2021) calls a gradient vanished below 10^-3 of the last layer's; fourteen layers of sixteen
+# filters lose 10^-3.2 to 10^-4.8 and their repairs at most 10^-2, so the limit lies between.
+ARRIVES = Threshold("powers of ten lost on the way, before training", 2.7, "at most")
 MOVES = Threshold("change of the stillest layer, power of ten", -5, "at least")
 LASTS = Threshold("powers of ten lost on the way, after training", 6, "at most")
 LEARNS = Threshold("loss at the end, share of the loss of guessing", 0.8, "at most")
@@ -142,9 +143,8 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
         "silent_at_the_end": end.silent,
         "least_moved": float(moved.min()),
         "size": fw.parameter_count(model) / fw.parameter_count(sick),
-        "predicted": fw.predict(model, x_unseen).argmax(axis=1),
-        "predicted_in_training": fw.predict_in_training(model, x_unseen).argmax(axis=1),
-        "control": _control(case, classes, x, labels, x_unseen),
+        "predicted": _predictions(fw, model, x_unseen),
+        "control": _predictions(fw, _control(case, classes, x, labels), x_unseen),
     }
 
 
@@ -172,14 +172,23 @@ def _same_program(
     )
 
 
-def _control(case: Case, classes: int, x: Any, labels: np.ndarray, x_unseen: Any) -> np.ndarray:
-    """Predictions of a healthy network with three convolutions, (N,)."""
+def _predictions(fw: Any, model: Any, x: Any) -> list[np.ndarray]:
+    """Predicted classes (N,), once as when a model is served and once with the batch's statistics.
+
+    Keras's batch normalisation needs hundreds of steps until its running statistics hold. That is
+    another lab's disease, so the better of the two counts.
+    """
+    return [fw.predict(model, x).argmax(axis=1), fw.predict_in_training(model, x).argmax(axis=1)]
+
+
+def _control(case: Case, classes: int, x: Any, labels: np.ndarray) -> Any:
+    """A healthy network with three convolutions, trained for as long as the sick one."""
     fw = case.fw
     model = fw.small_network(SIZE, classes, width=16, seed=case.seed, device=case.device)
     fw.train(
         model, x, labels, steps=CONTROL_STEPS, batch_size=32, learning_rate=0.02, seed=case.seed
     )
-    return fw.predict(model, x_unseen).argmax(axis=1)
+    return model
 
 
 def judge_repair(case: Case, evidence: Evidence) -> list[Finding]:
@@ -299,12 +308,9 @@ def _learns(evidence: Evidence) -> Finding:
 
 def _unseen(evidence: Evidence, labels: np.ndarray) -> Finding:
     def accuracy(name: str) -> float:
-        return float((np.asarray(evidence[name]) == labels).mean())
+        return max(float((np.asarray(p) == labels).mean()) for p in evidence[name])
 
-    # Keras's batch normalisation needs hundreds of steps until its running statistics hold. That
-    # is another lab's disease, so statistics of the batch count as well.
-    reached = max(accuracy("predicted"), accuracy("predicted_in_training"))
-    guessing, control = 1 / evidence["classes"], accuracy("control")
+    guessing, reached, control = 1 / evidence["classes"], accuracy("predicted"), accuracy("control")
     limit = UNSEEN if evidence["size"] >= SMALL else UNSEEN_SMALL
     return limit.finding(
         (reached - guessing) / (control - guessing) if control > guessing else math.nan,

@@ -73,7 +73,7 @@ build_model = build_deep
 
 def train(model, x, y):
     optimizer = torch.optim.SGD(model.parameters(), lr=0.005, momentum=0.9)
-    return fit(model, x, y, optimizer, epochs=30)
+    return fit(model, x, y, optimizer, epochs=24)
 
 
 # %% changes_to_adam_only kind="wrong" says="nor the optimizer"
@@ -90,7 +90,7 @@ build_model = build_deep
 
 def train(model, x, y):
     optimizer = torch.optim.SGD(model.parameters(), lr=0.005, momentum=0.9)
-    for _ in range(20):
+    for _ in range(12):
         for rows in torch.randperm(len(x)).split(32):
             optimizer.zero_grad()
             F.cross_entropy(model(x[rows]), y[rows]).backward()
@@ -104,7 +104,7 @@ def build_model(size, classes):
     for number in range(1, 15):
         layers += [nn.Conv2d(channels, 24, 3, padding=1), nn.ReLU()]
         channels = 24
-        if number in (2, 5):
+        if number in (1, 2):
             layers.append(nn.MaxPool2d(2))
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(24 * (size // 4) ** 2, classes))
 
@@ -190,7 +190,7 @@ def build_model(size, classes):
     for number in range(1, 15):
         layers += [nn.Conv2d(channels, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU()]
         channels = 16
-        if number in (2, 5):
+        if number in (1, 2):
             layers.append(nn.MaxPool2d(2))
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(16 * (size // 4) ** 2, classes))
 
@@ -253,7 +253,7 @@ def build_model(size, classes):
 
 
 def train(model, x, y):
-    return fit(model, x, y, torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9))
+    return fit(model, x, y, torch.optim.Adam(model.parameters(), lr=0.002))
 
 
 # %% he_weights_and_adam kind="right"
@@ -303,7 +303,7 @@ def build_model(size, classes):
 def train(model, x, y):
     optimizer = torch.optim.Adam(model.parameters(), lr=0.003)
     model.train()
-    for _ in range(20):
+    for _ in range(12):
         for start in range(0, len(x), 40):
             optimizer.zero_grad()
             F.cross_entropy(model(x[start : start + 40]), y[start : start + 40]).backward()
