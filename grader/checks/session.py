@@ -87,7 +87,7 @@ class LabSession:
         """See `grader.open_lab`."""
         header = catalogue.read_header(lab)
         # A framework's notes on its own start-up are not about the lab; a failed import raises.
-        with _hold_stderr():
+        with _hold_descriptor():
             fw = frameworks.load(framework)
             where = fw.choose_device(device)
         if data != "tiles" and not Path(data).is_dir():
@@ -187,6 +187,23 @@ class _HeldStderr:
     """What was written to stderr while `_hold_stderr` was active; empty before its end."""
 
     text = ""
+
+
+@contextlib.contextmanager
+def _hold_descriptor() -> Iterator[None]:
+    """Drop what native code writes to file descriptor 2; sys.stderr stays as it is.
+
+    A module that is imported meanwhile may keep sys.stderr for its logger, so it must not be one
+    that is closed afterwards.
+    """
+    saved = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
 
 
 @contextlib.contextmanager
