@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grader.datasets import draw
-from grader.datasets.storage import Storage, store
+from grader.datasets.storage import Storage, store, stored
 from grader.errors import ClinicError
 from grader.instruments.overlap import (
     Timeline,
@@ -108,6 +108,12 @@ def test_the_folder_goes_with_the_storage_that_made_it(images):
     assert root.is_dir()
     del storage
     assert not root.exists()
+
+
+def test_a_with_block_removes_the_folder_though_the_storage_is_still_held(images):
+    with stored(images, latency=0) as (storage, files):
+        assert storage.read(files[0])
+    assert not storage.root.exists()
 
 
 # ---- what a timeline says ------------------------------------------------------------------------

@@ -8,6 +8,8 @@ import tempfile
 import threading
 import time
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,6 +111,20 @@ def store(images: Images, latency: float) -> tuple[Storage, list[str]]:
     storage = Storage(Path(root) / "files", latency)
     weakref.finalize(storage, _remove, root, os.getpid())
     return storage, list(files)
+
+
+@contextmanager
+def stored(images: Images, latency: float) -> Iterator[tuple[Storage, list[str]]]:
+    """As `store`, and the folder is removed at the end of the `with` block.
+
+    Deterministic where `store` is not: a pipeline that a framework keeps until the process ends
+    keeps its storage too.
+    """
+    storage, files = store(images, latency)
+    try:
+        yield storage, files
+    finally:
+        shutil.rmtree(storage.root.parent, ignore_errors=True)
 
 
 def _remove(root: str, owner: int) -> None:

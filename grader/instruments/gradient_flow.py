@@ -174,22 +174,16 @@ def _draw_losses(ax: Axes, losses: Mapping[str, Sequence[float]], classes: int) 
     ax.axhline(guessing, color="black", linewidth=1)
     longest = max(len(values) for values in losses.values())
     for name, values in losses.items():
-        look = _LOOKS.get(name, OTHER)
-        ax.plot(np.arange(1, len(values) + 1), values, markersize=5, **look)
-        above = values[-1] >= 0.9 * guessing
+        ax.plot(np.arange(1, len(values) + 1), values, markersize=5, **_LOOKS.get(name, OTHER))
         ax.annotate(
-            name,
-            (len(values), values[-1]),
-            (0, -14 if above else 7),
-            textcoords="offset points",
-            ha="right",
+            name, (len(values), values[-1]), (8, 0), textcoords="offset points", va="center"
         )
+    ax.set_xlim(0, 1.3 * longest)
     ax.annotate(
         f"guessing, ln {classes} = {guessing:.2f}",
-        (longest, guessing),
-        (0, 5),
+        (0, guessing),
+        (4, 7),
         textcoords="offset points",
-        ha="right",
     )
     highest = max([guessing, *(v for values in losses.values() for v in values if v < 1e3)])
     ax.set_ylim(0, 1.2 * highest)
@@ -213,11 +207,11 @@ def draw_depths(first: Mapping[int, float], factor: float) -> Figure:
         ax.plot(depths, expected, color="black", linewidth=1)
         ax.annotate(
             f"calculated: times {factor:.2f} a layer",
-            (depths[-1], expected[-1]),
-            (-8, 12),
+            (depths[len(depths) // 2], expected[len(depths) // 2]),
+            (-14, -4),
             textcoords="offset points",
             ha="right",
-            va="bottom",
+            va="top",
         )
         ax.plot(depths, measured, **SICK)
         ax.annotate(

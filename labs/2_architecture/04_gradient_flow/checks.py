@@ -219,7 +219,8 @@ def _explosion(evidence: Evidence) -> str:
 def _arrives(evidence: Evidence) -> Finding:
     lost = evidence["start"]
     if _exploded(evidence):
-        measured = f"Weakest and strongest layer are {number(lost)} powers of ten apart."
+        # How far apart the layers are says nothing once every one of them is out of scale.
+        measured, lost = "Before training, no layer's gradient is of any use.", math.inf
         means = _explosion(evidence)
         look_next = "Measure by how much one layer changes the spread of its input."
     elif lost >= NOTHING_ARRIVES:

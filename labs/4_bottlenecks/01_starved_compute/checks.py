@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
-from grader.datasets.storage import Storage, store
+from grader.datasets import Images
+from grader.datasets.storage import Storage, stored
 from grader.instruments.overlap import Timeline, ahead, decode, in_turn, measure_overlap
 
 FILES, SIZE, BATCH = 96, 32, 4
@@ -29,9 +30,9 @@ def compute(batch: Any) -> None:
 def starve(case: Case) -> float:
     """Share of a step that the sick program waits, without a framework."""
     images = case.draw("train", FILES, SIZE)
-    storage, files = store(images, LATENCY)
-    loader = in_turn(files, images.labels, storage, BATCH)
-    return measure_overlap(loader, compute, storage, steps=10).waiting_share
+    with stored(images, LATENCY) as (storage, files):
+        loader = in_turn(files, images.labels, storage, BATCH)
+        return measure_overlap(loader, compute, storage, steps=10).waiting_share
 
 
 class Collector:
@@ -116,7 +117,13 @@ def compute_pair(batch: Any) -> None:
 
 def collect(case: Case, answer: Answer) -> dict[str, Any]:
     images = case.draw("train", FILES, SIZE)
-    storage, files = store(images, LATENCY)
+    with stored(images, LATENCY) as (storage, files):
+        return _evidence(case, answer, images, storage, files)
+
+
+def _evidence(
+    case: Case, answer: Answer, images: Images, storage: Storage, files: list[str]
+) -> dict[str, Any]:
     sick = _control(in_turn(files, images.labels, storage, BATCH), storage, 8)
     some = files[: 12 * BATCH]
     repaired = _control(ahead(some, images.labels, storage, BATCH, readers=8), storage, None)
