@@ -214,7 +214,12 @@ def build_model(size, classes):
 
 
 def train(model, x, y):
-    return sick_train(model, x, y)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.005, momentum=0.9)
+    ### BEGIN SOLUTION
+    # The gradient arrives now. Plain descent at this rate still learns for most seeds only.
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.001)
+    ### END SOLUTION
+    return fit(model, x, y, optimizer)
 
 
 # %% repair tags=["answer", "tensorflow"]
