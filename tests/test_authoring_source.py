@@ -20,8 +20,10 @@ from grader.authoring.source import (
 from grader.errors import ClinicError
 
 # Lines without markers of any kind; what stands in them is no concern of the parser.
-LINES = st.text(string.ascii_letters + string.digits + " .,:;=()[]{}'*/%!?+-", max_size=30).map(
-    str.rstrip
+LINES = (
+    st.text(string.ascii_letters + string.digits + " .,:;=()[]{}'*/%!?+-", max_size=30)
+    .map(str.rstrip)
+    .filter(lambda line: "SOLUTION" not in line)  # nbgrader's own markers are not plain lines
 )
 
 

@@ -201,6 +201,7 @@ lab.check("diagnosis")
 #
 # Layers that you freeze are measured like the others.
 
+
 # %% repair tags=["answer", "pytorch"]
 def build_model(size, classes):
     model = build_deep(size, classes)
@@ -281,6 +282,7 @@ print(f"right on unseen images: sick {accuracy(sick):.0%}, repaired {accuracy(re
 # The sick recipe with 2 to 14 convolutions. Nothing is trained here; one batch through a fresh model
 # is enough. The line is calculated, not fitted, as explained below.
 
+
 # %% depth tags=["proof", "pytorch"]
 def shallower(convolutions):
     """As the deep model, with fewer convolutions."""
@@ -333,6 +335,7 @@ lab.show(gradient_flow.draw_depths(first, factor), gradient_flow.say_depths(firs
 # gradient of 10⁻⁶ moves a layer as far as one of 10⁻². Is that a repair? Below, the sick model under
 # Adam, the repaired model under Adam, and the sick model with its gradient clipped to the range from
 # -1 to 1, which is advice against the opposite disease.
+
 
 # %% advice tags=["proof", "pytorch"]
 def clipped(model):

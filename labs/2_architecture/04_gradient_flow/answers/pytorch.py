@@ -10,6 +10,7 @@ reading = sick_flow.lost
 cause = "vanishing-gradient"
 reading = sick_flow.relative.min()
 
+
 # %% ignores_the_image kind="constant" says="no gradient at all"
 class SameForAll(nn.Module):
     def __init__(self, classes):
@@ -26,6 +27,7 @@ def build_model(size, classes):
 
 
 train = sick_train
+
 
 # %% returns_zeros kind="constant" says="no gradient at all"
 class Zeros(nn.Module):
@@ -51,6 +53,7 @@ def build_model(size, classes):
 
 
 train = sick_train
+
 
 # %% raises_when_called kind="crash" says="no_such_layer"
 def build_model(size, classes):
@@ -111,6 +114,7 @@ def build_model(size, classes):
 
 train = sick_train
 
+
 # %% freezes_the_first_layers kind="wrong" says="powers of ten below the strongest"
 def build_model(size, classes):
     model = build_deep(size, classes)
@@ -120,6 +124,7 @@ def build_model(size, classes):
 
 
 train = sick_train
+
 
 # %% trains_the_last_layers_only kind="wrong" says="have the same weights after training"
 def build_model(size, classes):
@@ -148,6 +153,7 @@ def build_model(size, classes):
 
 train = sick_train
 
+
 # %% draws_tiny_weights_without_biases kind="wrong" says="all of them stand low"
 def build_model(size, classes):
     model = build_deep(size, classes)
@@ -160,12 +166,14 @@ def build_model(size, classes):
 
 train = sick_train
 
+
 # %% keeps_no_convolution kind="wrong" says="falls short"
 def build_model(size, classes):
     return nn.Sequential(nn.Flatten(), nn.Linear(3 * size * size, classes))
 
 
 train = sick_train
+
 
 # %% pays_with_size kind="wrong" says="times the parameters"
 def build_model(size, classes):
@@ -197,6 +205,7 @@ def build_model(size, classes):
 
 train = sick_train
 
+
 # %% residual_connections kind="right"
 class Residual(nn.Module):
     def __init__(self, channels):
@@ -215,6 +224,7 @@ def build_model(size, classes):
 
 
 train = sick_train
+
 
 # %% residual_branches_that_start_at_zero kind="right"
 class Residual(nn.Module):
@@ -240,6 +250,7 @@ def build_model(size, classes):
 
 
 train = sick_train
+
 
 # %% fewer_layers kind="right"
 def build_model(size, classes):

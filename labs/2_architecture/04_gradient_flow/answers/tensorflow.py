@@ -10,6 +10,7 @@ reading = sick_flow.lost
 cause = "vanishing-gradient"
 reading = sick_flow.relative.min()
 
+
 # %% ignores_the_image kind="constant" says="no gradient at all"
 class SameForAll(layers.Layer):
     def __init__(self, classes):
@@ -29,6 +30,7 @@ def build_model(size, classes):
 
 
 train = sick_train
+
 
 # %% returns_zeros kind="constant" says="no gradient at all"
 def build_model(size, classes):
@@ -52,6 +54,7 @@ def build_model(size, classes):
 
 
 train = sick_train
+
 
 # %% raises_when_called kind="crash" says="no_such_layer"
 def build_model(size, classes):
@@ -109,6 +112,7 @@ def build_model(size, classes):
 
 train = sick_train
 
+
 # %% freezes_the_first_layers kind="wrong" says="powers of ten below the strongest"
 def build_model(size, classes):
     model = build_deep(size, classes)
@@ -119,13 +123,18 @@ def build_model(size, classes):
 
 train = sick_train
 
+
 # %% trains_the_last_layers_only kind="wrong" says="have the same weights after training"
 def build_model(size, classes):
     model = keras.Sequential([keras.Input((size, size, 3))])
     for number in range(1, 15):
         model.add(
             layers.Conv2D(
-                16, 3, padding="same", activation="relu", kernel_initializer="he_normal",
+                16,
+                3,
+                padding="same",
+                activation="relu",
+                kernel_initializer="he_normal",
                 trainable=number > 12,
             )
         )
@@ -138,14 +147,13 @@ def build_model(size, classes):
 
 train = sick_train
 
+
 # %% draws_weights_that_explode kind="wrong" says="grows from layer to layer"
 def build_model(size, classes):
     model = keras.Sequential([keras.Input((size, size, 3))])
     for number in range(1, 15):
         start = keras.initializers.RandomNormal(stddev=1.0)
-        model.add(
-            layers.Conv2D(16, 3, padding="same", activation="relu", kernel_initializer=start)
-        )
+        model.add(layers.Conv2D(16, 3, padding="same", activation="relu", kernel_initializer=start))
         if number in (1, 2):
             model.add(layers.MaxPooling2D())
     model.add(layers.Flatten())
@@ -154,15 +162,14 @@ def build_model(size, classes):
 
 
 train = sick_train
+
 
 # %% draws_tiny_weights_without_biases kind="wrong" says="all of them stand low"
 def build_model(size, classes):
     model = keras.Sequential([keras.Input((size, size, 3))])
     for number in range(1, 15):
         start = keras.initializers.RandomNormal(stddev=0.02)
-        model.add(
-            layers.Conv2D(16, 3, padding="same", activation="relu", kernel_initializer=start)
-        )
+        model.add(layers.Conv2D(16, 3, padding="same", activation="relu", kernel_initializer=start))
         if number in (1, 2):
             model.add(layers.MaxPooling2D())
     model.add(layers.Flatten())
@@ -172,14 +179,14 @@ def build_model(size, classes):
 
 train = sick_train
 
+
 # %% keeps_no_convolution kind="wrong" says="falls short"
 def build_model(size, classes):
-    return keras.Sequential(
-        [keras.Input((size, size, 3)), layers.Flatten(), layers.Dense(classes)]
-    )
+    return keras.Sequential([keras.Input((size, size, 3)), layers.Flatten(), layers.Dense(classes)])
 
 
 train = sick_train
+
 
 # %% pays_with_size kind="wrong" says="times the parameters"
 def build_model(size, classes):
@@ -213,6 +220,7 @@ def build_model(size, classes):
 
 train = sick_train
 
+
 # %% residual_connections kind="right"
 def build_model(size, classes):
     inputs = keras.Input((size, size, 3))
@@ -229,6 +237,7 @@ def build_model(size, classes):
 
 
 train = sick_train
+
 
 # %% residual_branches_that_start_at_zero kind="right"
 def build_model(size, classes):
@@ -247,6 +256,7 @@ def build_model(size, classes):
 
 
 train = sick_train
+
 
 # %% fewer_layers kind="right"
 def build_model(size, classes):
