@@ -97,7 +97,7 @@ def test_a_submission_of_the_proof_holds_one_answer_for_each_cell():
     answers += [answer("c", "repair")]
     held = submissions(answers)
     assert {s: {c: a.name for c, a in h.items()} for s, h in held.items()} == {
-        "reference": {"": "r"},
+        "r": {"": "r"},
         "answers_00": {"diagnosis": "a", "repair": "b"},
         "answers_01": {"repair": "c"},
     }
