@@ -35,7 +35,7 @@ CAUSES = {
 }
 
 # Limits from 20 seeds of every answer in both frameworks; see calibration/.
-START = Threshold("first batch, doublings from guessing", 0.4, "at most")
+START = Threshold("first batch, doublings from guessing", 0.4, "at most", "doublings away")
 LEARNS = Threshold("fall of the loss, share of the healthy control's", 0.5, "at least")
 PARITY = Threshold(
     "one image prepared two ways, difference in standard deviations", 1e-3, "at most"
