@@ -12,8 +12,8 @@ from typing import NoReturn
 
 from grader import __version__
 from grader.errors import ClinicError
+from grader.frameworks import NAMES
 
-FRAMEWORKS = ("pytorch", "tensorflow")
 INSTRUCTOR_PACKAGES = ("jupytext", "nbformat", "nbclient", "nbgrader", "papermill")
 
 
@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def for_labs(sub: argparse.ArgumentParser) -> None:
         sub.add_argument("labs", nargs="*", metavar="LAB", help="such as 1_data/01_input_scale")
-        sub.add_argument("--framework", choices=FRAMEWORKS, help="one framework instead of both")
+        sub.add_argument("--framework", choices=NAMES, help="one framework instead of both")
 
     command("labs", _labs, "list the labs in the order of the course")
 
@@ -132,7 +132,7 @@ def _chosen(labs: Sequence[str]) -> list[str]:
 
 
 def _frameworks(options: argparse.Namespace) -> tuple[str, ...]:
-    return (options.framework,) if options.framework else FRAMEWORKS
+    return (options.framework,) if options.framework else NAMES
 
 
 def _labs(options: argparse.Namespace) -> int:
