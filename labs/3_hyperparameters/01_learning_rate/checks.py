@@ -18,7 +18,7 @@ BATCH, SIZE, WIDTH = 32, 16, 8  # of the runs A, B and C
 STEPS = 45  # of every training that compares rates
 LAST = 12  # steps whose losses are averaged into "the loss at the end"
 GRID = (0.03, 0.1, 0.3)  # rates, for a loss that is a mean
-MOST_STEPS = 1000  # of the learner's function, for one program; the reference takes 120
+MOST_STEPS = 500  # of the learner's function, for one program; the reference takes 120
 
 CAUSES = {
     "rate-typed-higher": "The optimizers of B and C report the same rate, and the table shows it.",
@@ -56,12 +56,15 @@ class Program(NamedTuple):
 
 
 def programs(case: Case) -> list[Program]:
-    """Three programs whose best rates lie decades apart; a weight depends on the seed."""
+    """Two programs whose best rates lie decades apart; a weight depends on the seed.
+
+    They differ in network, batch and loss. No one rate suits both, nor does a rate that is merely
+    divided by the batch: the second program averages.
+    """
     weight = float(10 ** np.random.default_rng([case.seed % 2**32, 31]).uniform(-2.0, -1.0))
     return [
         Program("the loss of run C on batches of 64", 12, WIDTH, 64, "sum", 1.0),
-        Program("a wider network with a weighted loss", 12, 10, 64, "mean", weight),
-        Program("the loss of run B on batches of 48", 12, WIDTH, 48, "mean", 1.0),
+        Program("a wider network with a weighted loss", 12, 10, 48, "mean", weight),
     ]
 
 
@@ -69,7 +72,7 @@ def programs(case: Case) -> list[Program]:
 SHARE = 0.6
 LIMITS = [
     Threshold(f"{name}, share of the fall at the best rate", SHARE, "at least")
-    for name in ("loss of run C", "weighted loss", "loss of run B")
+    for name in ("loss of run C", "weighted loss")
 ]
 
 
@@ -250,6 +253,6 @@ CHECKS = [
         collect=collect,
         judge=judge,
         untouched=untouched,
-        seconds=7,
+        seconds=5,
     ),
 ]

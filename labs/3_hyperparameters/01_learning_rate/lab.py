@@ -185,9 +185,9 @@ lab.check("diagnosis")
 # - `batch_size` is the batch size with which the network will be trained;
 # - `loss_function` is what will be minimised. It is called as your framework calls a loss.
 #
-# The check calls it for three programs with different networks, batches and losses. Then it trains
+# The check calls it for two programs with different networks, batches and losses. Then it trains
 # each for 45 steps at your rate and at a few others. Your rate passes where the loss falls by at
-# least 0.6 of what the best of them reaches. The function may take 1000 training steps for one
+# least 0.6 of what the best of them reaches. The function may take 500 training steps for one
 # program; about a hundred are enough.
 
 # %% repair tags=["answer", "pytorch"]

@@ -118,7 +118,7 @@ def pick_learning_rate(build_model, images, labels, batch_size, loss_function):
         rate = 10 ** (-5 + k / 2)
         model.set_weights(start)
         model.optimizer.learning_rate = rate
-        history = model.fit(images, labels, batch_size=batch_size, epochs=25, verbose=0)
+        history = model.fit(images, labels, batch_size=batch_size, epochs=11, verbose=0)
         if history.history["loss"][-1] < lowest:
             picked, lowest = rate, history.history["loss"][-1]
     return picked
