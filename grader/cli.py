@@ -244,15 +244,18 @@ def _calibrate(options: argparse.Namespace) -> int:
                 status = max(status, done.returncode)
         return status
 
+    from tqdm import tqdm
+
     from grader.harness import calibrate
 
     lab, framework = labs[0], frameworks[0]
     seeds = list(range(options.seeds))
+    bar = tqdm(seeds, desc=f"{lab} {framework}", unit="seed")
     found = []
-    for m in calibrate.measure(lab, framework, seeds, data=options.data, only=options.answer):
+    for m in calibrate.measure(lab, framework, bar, data=options.data, only=options.answer):
         found.append(m)
         if m.surprise:
-            print(f"  seed {m.seed}, {m.check}/{m.answer.name}: {m.surprise}", flush=True)
+            tqdm.write(f"  seed {m.seed}, {m.check}/{m.answer.name}: {m.surprise}")
     summary = calibrate.summarise(found)
     print(calibrate.table(lab, framework, found))
     faults = calibrate.faults(summary)

@@ -26,6 +26,9 @@ from grader.frameworks import NAMES
 GENERATED = ("title", "parameters", "setup")
 """Names of the cells that the builder puts in front; a lab uses other names."""
 
+PARAMETERS: dict[str, Any] = {"SEED": 0, "DATA": "tiles", "DEVICE": "auto"}
+"""What a notebook is released with, in its cell tagged "parameters"; papermill replaces it."""
+
 FRAMEWORK_TITLES = {"pytorch": "PyTorch", "tensorflow": "TensorFlow"}
 DIFFICULTY = {1: "introductory", 2: "intermediate", 3: "advanced"}
 _KEPT_TAGS = ("picture", "proof")
@@ -194,9 +197,9 @@ def _generated_cells(header: LabHeader, framework: str) -> list[Any]:
     return [
         v4.new_markdown_cell(_title_text(header, framework), id=title),
         v4.new_code_cell(
-            "SEED = 0\n"
-            'DATA = "tiles"  # or the path of an image folder\n'
-            'DEVICE = "auto"  # or "cpu", "cuda"',
+            f"SEED = {PARAMETERS['SEED']}\n"
+            f'DATA = "{PARAMETERS["DATA"]}"  # or the path of an image folder\n'
+            f'DEVICE = "{PARAMETERS["DEVICE"]}"  # or "cpu", "cuda"',
             id=parameters,
             metadata={"tags": ["parameters"]},
         ),

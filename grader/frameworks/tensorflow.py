@@ -162,9 +162,10 @@ def train(
 
 def predict(model: keras.Model, x: Any, *, batch_size: int = 256) -> np.ndarray:
     """Return the model's outputs in evaluation mode, float32 (N, K)."""
+    # Eager: tracing a graph costs more than the few calls that a check needs.
     inputs = _tensor(x)
-    forward = tf.function(lambda batch: model(batch, training=False), reduce_retracing=True)
-    parts = [forward(inputs[i : i + batch_size]).numpy() for i in range(0, len(inputs), batch_size)]
+    starts = range(0, len(inputs), batch_size)
+    parts = [to_numpy(model(inputs[i : i + batch_size], training=False)) for i in starts]
     return np.concatenate(parts).astype(np.float32)
 
 

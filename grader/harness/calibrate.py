@@ -12,7 +12,6 @@ import json
 import linecache
 import math
 import platform
-import re
 import statistics
 import sys
 import traceback
@@ -35,8 +34,6 @@ from grader.errors import ClinicError
 
 MARGIN = 3.0
 """Smallest distance of a threshold from either side, in standard deviations of that side."""
-
-_MARKERS = re.compile(r"^\s*### (BEGIN|END) SOLUTION\s*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -71,10 +68,8 @@ def namespace_for(
     for cell in lab.for_framework(session.fw.NAME):
         if cell.markdown or cell.role in ("check", "picture", "proof"):
             continue
-        source = cell.source
-        if cell.role == "answer":
-            source = answer.source if cell.name == answer.cell else _MARKERS.sub("", source)
-        sources.append(source)
+        replaced = cell.role == "answer" and cell.name == answer.cell
+        sources.append(answer.source if replaced else cell.source)
     namespace: dict[str, Any] = {"lab": session, "__name__": "__main__"}
     for number, source in enumerate(needed_for(sources, takes)):
         filename = f"<answer {answer.name} {number}>"

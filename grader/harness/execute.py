@@ -12,12 +12,12 @@ from typing import Any
 
 import nbformat
 
+from grader.authoring.build import PARAMETERS
 from grader.authoring.source import read_lab
 from grader.checks import catalogue, engine, evidence
 from grader.checks.check import Case
 from grader.checks.verdict import Verdict
 from grader.errors import ClinicError
-from grader.harness.rebuild import DEFAULTS
 from grader.harness.rebuild import parameters as parameters_of
 
 
@@ -51,7 +51,7 @@ def run_solutions(
     for lab in labs:
         header = catalogue.read_header(lab)
         for framework in frameworks:
-            yield _run(root, header, framework, DEFAULTS | parameters)
+            yield _run(root, header, framework, PARAMETERS | parameters)
 
 
 def _run(
@@ -86,7 +86,7 @@ def _run(
         fault = f"{header.id}, {framework}, cell {failed.get('id', '?')!r} {fault}"
     else:
         fault = _first_failed_check(notebook, header, framework, parameters)
-    if parameters == DEFAULTS:
+    if parameters == PARAMETERS:
         target = source
         _save_outputs(notebook, source, root)
         _save_pictures(notebook, header, framework)

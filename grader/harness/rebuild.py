@@ -19,10 +19,11 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
+from grader.authoring.build import PARAMETERS
+
 LARGEST_SUBMISSION = 50_000_000  # bytes; a notebook with its pictures has about 1 MB
 SKIP = "skip-execution"
 ONLY_DRAWS = {"picture", "proof"}
-DEFAULTS: dict[str, Any] = {"SEED": 0, "DATA": "tiles", "DEVICE": "auto"}
 _HIDDEN = re.compile(
     r"^[^\n]*BEGIN HIDDEN TESTS[^\n]*\n.*?^[^\n]*END HIDDEN TESTS[^\n]*(?:\n|\Z)", re.M | re.S
 )
@@ -154,7 +155,7 @@ def without_hidden_tests(source: str) -> str:
 
 def parameters(notebook: NotebookNode) -> dict[str, Any]:
     """SEED, DATA and DEVICE of a notebook of the course, from its cell tagged "parameters"."""
-    values = dict(DEFAULTS)
+    values = dict(PARAMETERS)
     for cell in notebook.cells:
         if "parameters" not in cell.metadata.get("tags", []):
             continue
