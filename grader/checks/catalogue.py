@@ -14,6 +14,7 @@ import yaml
 
 from grader.checks.check import Check
 from grader.errors import ClinicError
+from grader.frameworks import NAMES
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -46,6 +47,11 @@ class LabHeader:
     def assignment(self, framework: str) -> str:
         """Name of the nbgrader assignment: a module in one framework, "pytorch-1-data"."""
         return f"{framework}-{self.module.replace('_', '-')}"
+
+
+def framework_of(assignment: str) -> str | None:
+    """The framework whose labs an assignment holds; None for one that is not of the course."""
+    return next((name for name in NAMES if assignment.startswith(f"{name}-")), None)
 
 
 def labs_root() -> Path:

@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any
 import nbformat
 from nbformat import NotebookNode
 
-from grader.checks.catalogue import PACKAGE
+from grader.checks.catalogue import PACKAGE, framework_of
 from grader.errors import ClinicError
+from grader.harness.kernels import start_warm
 from grader.harness.rebuild import cell_name, is_answer
 
 if TYPE_CHECKING:
@@ -165,8 +166,8 @@ def autograde(
 
     Args:
         processes: how many students are graded at a time; the machine's cores are shared out among
-            them. The processes import nbgrader once each, so more than one pays from about four
-            students on.
+            them. Each process imports nbgrader and the framework once, so more than one pays from
+            about four students on.
         on_student: called in this process whenever a student is done.
 
     Returns:
@@ -185,28 +186,34 @@ _students = students  # `autograde` has an argument of that name
 
 
 def _graded(root: Path, assignment: str, who: list[str], processes: int) -> Iterator[Step]:
-    processes = min(processes, len(who))
-    if processes <= 1:
+    if len(who) <= 1:
         for student in who:
             yield _autograde_one(root, assignment, student)
         return
+    processes = min(processes, len(who))
     # Spawned, not forked: nbgrader's event loop and database connections do not survive a fork.
     with ProcessPoolExecutor(
         processes,
         mp_context=multiprocessing.get_context("spawn"),
-        initializer=_share_cores,
-        initargs=(processes,),
+        initializer=_prepare,
+        initargs=(assignment, processes),
     ) as pool:
         jobs = [pool.submit(_autograde_one, root, assignment, student) for student in who]
         for job in as_completed(jobs):
             yield job.result()
 
 
-def _share_cores(processes: int) -> None:
-    """Give the kernels of this process their share of the cores; they inherit the environment."""
+def _prepare(assignment: str, processes: int) -> None:
+    """Give the kernels of this process their share of the cores, and a warm start.
+
+    Kernels inherit the environment.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     for name in _THREADS:
         os.environ.setdefault(name, str(max(1, (cores or 1) // processes)))
+    framework = framework_of(assignment)
+    if framework is not None and hasattr(os, "fork"):
+        start_warm(framework)
 
 
 def _autograde_one(root: Path, assignment: str, student: str) -> Step:
