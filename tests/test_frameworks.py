@@ -157,3 +157,20 @@ def test_batches_have_one_size_and_no_repetition_within_an_epoch(n, batch_size, 
     assert {len(b) for b in batches} == {size}
     epoch = np.concatenate(batches[: n // size])
     assert len(set(epoch)) == len(epoch)
+
+
+def test_a_sample_depends_on_itself_and_in_training_on_its_batch(fw, model, inputs):
+    few = inputs[:6]
+    fw.predict(model, few)
+
+    def alone(x):
+        return model.eval()(x) if fw.NAME == "pytorch" else model(x, training=False)
+
+    def together(x):
+        return model.train()(x) if fw.NAME == "pytorch" else model(x, training=True)
+
+    gradient = fw.batch_dependence(alone, few, LABELS[:6])
+    assert gradient.shape == (6, 6)
+    assert (np.diag(gradient) > 0).all()
+    assert np.count_nonzero(gradient) == 6
+    assert np.count_nonzero(fw.batch_dependence(together, few, LABELS[:6])) == 36

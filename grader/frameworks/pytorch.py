@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from grader.errors import ClinicError
 from grader.frameworks.base import LayerGradient
-from grader.frameworks.order import batch_order
+from grader.frameworks.order import annealed_rates, batch_order
 
 NAME = "pytorch"
 TITLE = "PyTorch"
@@ -421,3 +421,66 @@ def predict_in_training(model: nn.Module, x: Any) -> np.ndarray:
         if name in state:
             buffer.copy_(state[name])
     return outputs
+
+
+def batch_dependence(logits_of: Callable[..., Any], x: Any, y: Any) -> np.ndarray:
+    """Norm of the gradient of each sample's loss with respect to each sample of the batch.
+
+    Args:
+        logits_of: maps x to logits (N, K), in the framework's own operations.
+        x: float, first axis N.  y: int labels (N,).
+
+    Returns:
+        float64 (N, N): row i, column j is |d loss_i / d x_j|. Off the diagonal it is zero where
+        samples do not see each other.
+    """
+    start = x if isinstance(x, torch.Tensor) else torch.as_tensor(np.asarray(x))
+    inputs = start.detach().clone().requires_grad_(True)
+    logits = logits_of(inputs)
+    losses = F.cross_entropy(logits.float(), _labels(y, logits.device), reduction="none")
+    rows = []
+    for value in losses:
+        (gradient,) = torch.autograd.grad(value, inputs, retain_graph=True)
+        rows.append(gradient.flatten(1).norm(dim=1).double().cpu().numpy())
+    return np.stack(rows)
+
+
+def train_annealed(
+    model: nn.Module,
+    x: Any,
+    y: Any,
+    *,
+    steps: int,
+    batch_size: int,
+    learning_rate: float,
+    seed: int = 0,
+) -> np.ndarray:
+    """Train in place with Adam at a rate that rises and then falls; the loss of every step (nats).
+
+    The rates are `order.annealed_rates`: the end of training hardly moves the weights, so accuracy
+    depends less on where the last steps happened to go. Batches are drawn as in `train`.
+
+    Returns:
+        float64 (steps,); from the first loss that is not finite on, NaN, and training stops there.
+    """
+    device = _device_of(model)
+    inputs = (x if isinstance(x, torch.Tensor) else torch.as_tensor(np.asarray(x))).to(device)
+    labels = _labels(y, device)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    losses = np.full(steps, np.nan)
+    if not parameters:
+        return losses
+    update = torch.optim.Adam(parameters, lr=learning_rate)
+    rates = annealed_rates(steps, learning_rate)
+    model.train()
+    for step, index in enumerate(batch_order(len(labels), batch_size, steps, seed)):
+        update.param_groups[0]["lr"] = rates[step]
+        rows = torch.from_numpy(index).to(device)
+        update.zero_grad(set_to_none=True)
+        value = F.cross_entropy(model(inputs[rows]).float(), labels[rows])
+        if not torch.isfinite(value):
+            break
+        losses[step] = float(value.detach())
+        value.backward()
+        update.step()
+    return losses

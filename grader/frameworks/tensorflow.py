@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from grader.errors import ClinicError
 from grader.frameworks.base import LayerGradient
-from grader.frameworks.order import batch_order
+from grader.frameworks.order import annealed_rates, batch_order
 
 # Its logger keeps the stream that stderr was at import, which may be closed later on; what matters
 # is raised, and notes on retracing are not the learner's.
@@ -447,3 +447,81 @@ def predict_in_training(model: keras.Model, x: Any) -> np.ndarray:
     for variable, old in zip(model.non_trainable_variables, state, strict=True):
         variable.assign(old)
     return outputs
+
+
+def batch_dependence(logits_of: Callable[..., Any], x: Any, y: Any) -> np.ndarray:
+    """Norm of the gradient of each sample's loss with respect to each sample of the batch.
+
+    Args:
+        logits_of: maps x to logits (N, K), in the framework's own operations.
+        x: float, first axis N.  y: int labels (N,).
+
+    Returns:
+        float64 (N, N): row i, column j is |d loss_i / d x_j|. Off the diagonal it is zero where
+        samples do not see each other.
+    """
+    inputs = tf.identity(_tensor(x))
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(inputs)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
+            labels=_integers(y), logits=tf.cast(logits_of(inputs), tf.float32)
+        )
+        each = tf.unstack(losses)
+    rows = []
+    for value in each:
+        gradient = tf.reshape(tape.gradient(value, inputs), (len(each), -1))
+        rows.append(tf.norm(gradient, axis=1).numpy().astype(np.float64))
+    return np.stack(rows)
+
+
+def train_annealed(
+    model: keras.Model,
+    x: Any,
+    y: Any,
+    *,
+    steps: int,
+    batch_size: int,
+    learning_rate: float,
+    seed: int = 0,
+) -> np.ndarray:
+    """Train in place with Adam at a rate that rises and then falls; the loss of every step (nats).
+
+    The rates are `order.annealed_rates`: the end of training hardly moves the weights, so accuracy
+    depends less on where the last steps happened to go. Batches are drawn as in `train`.
+
+    Returns:
+        float64 (steps,); from the first loss that is not finite on, NaN, and training stops there.
+    """
+    _build(model, x)
+    variables = model.trainable_variables
+    losses = np.full(steps, np.nan)
+    if not variables:
+        return losses
+    update = keras.optimizers.Adam(learning_rate)
+    update.build(variables)
+
+    # All steps in one call: at this size a call from Python costs as much as the step itself.
+    @tf.function
+    def train_steps(inputs: tf.Tensor, labels: tf.Tensor, rates: tf.Tensor, order: tf.Tensor) -> Any:
+        values = tf.TensorArray(tf.float32, size=tf.shape(rates)[0])
+        going = tf.constant(True)
+        for step in tf.range(tf.shape(rates)[0]):
+            value = tf.constant(float("nan"))
+            if going:
+                update.learning_rate.assign(rates[step])
+                with tf.GradientTape() as tape:
+                    logits = model(tf.gather(inputs, order[step]), training=True)
+                    value = _mean_loss(tf.gather(labels, order[step]), logits)
+                going = tf.math.is_finite(value)
+                if going:
+                    gradients = tape.gradient(value, variables)
+                    update.apply_gradients(zip(gradients, variables, strict=True))
+            values = values.write(step, value)
+        return values.stack()
+
+    order = tf.constant(np.array(batch_order(len(y), batch_size, steps, seed)))
+    rates = tf.constant(annealed_rates(steps, learning_rate), tf.float32)
+    values = train_steps(_tensor(x), _integers(y), rates, order).numpy()
+    finite = np.isfinite(values)
+    losses[finite] = values[finite]
+    return losses
