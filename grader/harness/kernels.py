@@ -99,7 +99,8 @@ def _run_kernel(arguments: list[str], environment: Mapping[str, str], folder: st
     os.chdir(folder)
     np.random.seed()  # forks would share its state; Python reseeds its own
     threading.Thread(target=_end_with_owner, daemon=True).start()
-    IPKernelApp.launch_instance(argv=arguments)
+    # ipykernel has read JPY_PARENT_PID already, when it was imported.
+    IPKernelApp.launch_instance(argv=arguments, parent_handle=os.getppid())
 
 
 def _end_with_owner() -> None:
