@@ -174,3 +174,29 @@ def test_a_sample_depends_on_itself_and_in_training_on_its_batch(fw, model, inpu
     assert (np.diag(gradient) > 0).all()
     assert np.count_nonzero(gradient) == 6
     assert np.count_nonzero(fw.batch_dependence(together, few, LABELS[:6])) == 36
+
+
+def test_every_set_is_trained_on_from_the_same_start(fw, model, inputs):
+    fw.predict(model, inputs[:1])  # Keras creates the weights at the first call
+    state = fw.get_state(model)
+    other = np.array(LABELS[::-1])
+    kinds = {"steps": 40, "batch_size": 16, "learning_rate": 0.01, "seed": 3}
+    outputs = fw.outputs_after_training(
+        model, [(inputs, LABELS), (inputs, other), (inputs, LABELS)], inputs[:50], **kinds
+    )
+    assert outputs.shape == (3, 50, 4)
+    np.testing.assert_allclose(outputs[0], outputs[2], atol=1e-3)
+    assert (outputs[0].argmax(axis=1) == LABELS[:50]).mean() > 0.8
+    assert (outputs[1].argmax(axis=1) == other[:50]).mean() > 0.8
+    for before, after in zip(state, fw.get_state(model), strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+def test_the_two_block_network_is_the_same_for_the_same_seed(fw):
+    x = fw.from_images(IMAGES / np.float32(255))
+    first, second, third = (
+        fw.predict(fw.two_block_network(8, 5, width=4, seed=seed), x) for seed in (1, 1, 2)
+    )
+    assert first.shape == (96, 5)
+    np.testing.assert_array_equal(first, second)
+    assert not np.allclose(first, third)

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from grader.errors import ClinicError
 from grader.frameworks.base import LayerGradient
-from grader.frameworks.order import annealed_rates, batch_order
+from grader.frameworks.order import batch_order
 
 NAME = "pytorch"
 TITLE = "PyTorch"
@@ -445,42 +445,66 @@ def batch_dependence(logits_of: Callable[..., Any], x: Any, y: Any) -> np.ndarra
     return np.stack(rows)
 
 
-def train_annealed(
+def outputs_after_training(
     model: nn.Module,
-    x: Any,
-    y: Any,
+    sets: list[tuple[Any, Any]],
+    unseen: Any,
     *,
     steps: int,
     batch_size: int,
     learning_rate: float,
     seed: int = 0,
 ) -> np.ndarray:
-    """Train in place with Adam at a rate that rises and then falls; the loss of every step (nats).
+    """Train from the same start once for every set; return what is then said of unseen images.
 
-    The rates are `order.annealed_rates`: the end of training hardly moves the weights, so accuracy
-    depends less on where the last steps happened to go. Batches are drawn as in `train`.
+    Adam, from `learning_rate` in a straight line to 0, so that the end is steady. The batches are
+    the same in both frameworks. The model is left as it was.
+
+    Args:
+        model: maps x to logits (N, K).
+        sets: pairs of what the model eats, first axis N, and int labels (N,).
+        unseen: what the model eats, first axis M.
 
     Returns:
-        float64 (steps,); from the first loss that is not finite on, NaN, and training stops there.
+        Logits, float32 (sets, M, K).
     """
     device = _device_of(model)
-    inputs = (x if isinstance(x, torch.Tensor) else torch.as_tensor(np.asarray(x))).to(device)
-    labels = _labels(y, device)
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    losses = np.full(steps, np.nan)
-    if not parameters:
-        return losses
-    update = torch.optim.Adam(parameters, lr=learning_rate)
-    rates = annealed_rates(steps, learning_rate)
-    model.train()
-    for step, index in enumerate(batch_order(len(labels), batch_size, steps, seed)):
-        update.param_groups[0]["lr"] = rates[step]
-        rows = torch.from_numpy(index).to(device)
-        update.zero_grad(set_to_none=True)
-        value = F.cross_entropy(model(inputs[rows]).float(), labels[rows])
-        if not torch.isfinite(value):
-            break
-        losses[step] = float(value.detach())
-        value.backward()
-        update.step()
-    return losses
+    start = {name: value.clone() for name, value in model.state_dict().items()}
+    was_training = model.training
+    outputs = []
+    for x, y in sets:
+        model.load_state_dict(start)
+        model.train()
+        inputs = (x if isinstance(x, torch.Tensor) else torch.as_tensor(np.asarray(x))).to(device)
+        labels = _labels(y, device)
+        update = torch.optim.Adam(model.parameters(), lr=learning_rate)
+        for step, index in enumerate(batch_order(len(labels), batch_size, steps, seed)):
+            update.param_groups[0]["lr"] = learning_rate * (1 - step / steps)
+            rows = torch.from_numpy(index).to(device)
+            update.zero_grad(set_to_none=True)
+            F.cross_entropy(model(inputs[rows]), labels[rows]).backward()
+            update.step()
+        outputs.append(predict(model, unseen))
+    model.load_state_dict(start)
+    model.train(was_training)
+    return np.stack(outputs)
+
+
+def two_block_network(
+    size: int, classes: int, *, width: int, seed: int, device: torch.device | str = "cpu"
+) -> nn.Module:
+    """A fresh small network whose weights depend on the arguments only; for size >= 4 px.
+
+    Twice convolution 3x3, batch normalisation, ReLU and halving, with `width`, then `2 * width`
+    filters; then one dense layer, which still sees where in the image something is.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return nn.Sequential(
+            *_block(3, width),
+            nn.MaxPool2d(2),
+            *_block(width, 2 * width),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(2 * width * (size // 4) ** 2, classes),
+        ).to(device)

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from grader.errors import ClinicError
 from grader.frameworks.base import LayerGradient
-from grader.frameworks.order import annealed_rates, batch_order
+from grader.frameworks.order import batch_order
 
 # Its logger keeps the stream that stderr was at import, which may be closed later on; what matters
 # is raised, and notes on retracing are not the learner's.
@@ -474,54 +474,94 @@ def batch_dependence(logits_of: Callable[..., Any], x: Any, y: Any) -> np.ndarra
     return np.stack(rows)
 
 
-def train_annealed(
+def outputs_after_training(
     model: keras.Model,
-    x: Any,
-    y: Any,
+    sets: list[tuple[Any, Any]],
+    unseen: Any,
     *,
     steps: int,
     batch_size: int,
     learning_rate: float,
     seed: int = 0,
 ) -> np.ndarray:
-    """Train in place with Adam at a rate that rises and then falls; the loss of every step (nats).
+    """Train from the same start once for every set; return what is then said of unseen images.
 
-    The rates are `order.annealed_rates`: the end of training hardly moves the weights, so accuracy
-    depends less on where the last steps happened to go. Batches are drawn as in `train`.
+    Adam, from `learning_rate` in a straight line to 0, so that the end is steady. The batches are
+    the same in both frameworks. The model is left as it was.
+
+    Args:
+        model: maps x to logits (N, K).
+        sets: pairs of what the model eats, first axis N, and int labels (N,).
+        unseen: what the model eats, first axis M.
 
     Returns:
-        float64 (steps,); from the first loss that is not finite on, NaN, and training stops there.
+        Logits, float32 (sets, M, K).
     """
-    _build(model, x)
+    _build(model, unseen)
     variables = model.trainable_variables
-    losses = np.full(steps, np.nan)
-    if not variables:
-        return losses
     update = keras.optimizers.Adam(learning_rate)
     update.build(variables)
+    fresh = [np.array(v) for v in update.variables]
+    start = get_state(model)
+    shape = tf.TensorSpec([None, *_tensor(unseen).shape[1:]], tf.float32)
 
-    # All steps in one call: at this size a call from Python costs as much as the step itself.
-    @tf.function
-    def train_steps(inputs: tf.Tensor, labels: tf.Tensor, rates: tf.Tensor, order: tf.Tensor) -> Any:
-        values = tf.TensorArray(tf.float32, size=tf.shape(rates)[0])
-        going = tf.constant(True)
+    # One trace for all sets, whatever their sizes, and one call for a set.
+    @tf.function(
+        input_signature=[
+            shape,
+            tf.TensorSpec([None], tf.int64),
+            tf.TensorSpec([None, None], tf.int64),
+            tf.TensorSpec([None], tf.float32),
+        ]
+    )
+    def train_set(inputs: Any, labels: Any, order: Any, rates: Any) -> None:
         for step in tf.range(tf.shape(rates)[0]):
-            value = tf.constant(float("nan"))
-            if going:
-                update.learning_rate.assign(rates[step])
-                with tf.GradientTape() as tape:
-                    logits = model(tf.gather(inputs, order[step]), training=True)
-                    value = _mean_loss(tf.gather(labels, order[step]), logits)
-                going = tf.math.is_finite(value)
-                if going:
-                    gradients = tape.gradient(value, variables)
-                    update.apply_gradients(zip(gradients, variables, strict=True))
-            values = values.write(step, value)
-        return values.stack()
+            update.learning_rate.assign(rates[step])
+            with tf.GradientTape() as tape:
+                logits = model(tf.gather(inputs, order[step]), training=True)
+                value = _mean_loss(tf.gather(labels, order[step]), logits)
+            update.apply_gradients(zip(tape.gradient(value, variables), variables, strict=True))
 
-    order = tf.constant(np.array(batch_order(len(y), batch_size, steps, seed)))
-    rates = tf.constant(annealed_rates(steps, learning_rate), tf.float32)
-    values = train_steps(_tensor(x), _integers(y), rates, order).numpy()
-    finite = np.isfinite(values)
-    losses[finite] = values[finite]
-    return losses
+    rates = tf.constant(learning_rate * (1 - np.arange(steps) / steps), tf.float32)
+    outputs = []
+    for x, y in sets:
+        set_state(model, start)
+        for variable, old in zip(update.variables, fresh, strict=True):
+            variable.assign(old)
+        order = np.array(batch_order(len(y), batch_size, steps, seed), dtype=np.int64)
+        train_set(tf.cast(_tensor(x), tf.float32), _integers(y), tf.constant(order), rates)
+        outputs.append(predict(model, unseen))
+    set_state(model, start)
+    return np.stack(outputs)
+
+
+def two_block_network(
+    size: int, classes: int, *, width: int, seed: int, device: str = "/CPU:0"
+) -> keras.Model:
+    """A fresh small network whose weights depend on the arguments only; for size >= 4 px.
+
+    Twice convolution 3x3, batch normalisation, ReLU and halving, with `width`, then `2 * width`
+    filters; then one dense layer, which still sees where in the image something is.
+    """
+
+    def block(layer: int, filters: int) -> list[keras.layers.Layer]:
+        start = keras.initializers.GlorotUniform(seed=seed + layer)
+        return [
+            keras.layers.Conv2D(filters, 3, padding="same", kernel_initializer=start),
+            keras.layers.BatchNormalization(momentum=0.9),
+            keras.layers.ReLU(),
+            keras.layers.MaxPooling2D(2),
+        ]
+
+    with tf.device(device):
+        return keras.Sequential(
+            [
+                keras.Input((size, size, 3)),
+                *block(0, width),
+                *block(1, 2 * width),
+                keras.layers.Flatten(),
+                keras.layers.Dense(
+                    classes, kernel_initializer=keras.initializers.GlorotUniform(seed=seed + 2)
+                ),
+            ]
+        )
