@@ -18,15 +18,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from PIL import Image
+from PIL import Image, ImageFile
 
 from grader.datasets import folder
 from grader.instruments.style import HATCH, OTHER, REPAIRED, SICK, style
 
 SAME = 0.75
 """Correlation from which an image shows the file that it resembles most. On mosaics the right file
-has 0.8 and more, whatever the decoder, the kernel of resizing and the cut; another file has 0.5, and
-0.7 where only a part of it is compared; a wrong layout has 0.5 at most."""
+has 0.8 and more, whatever the decoder, the kernel of resizing and the cut; another file has 0.5,
+and 0.7 where only a part of it is compared; a wrong layout has 0.5 at most."""
 
 AS_IT_IS = "as it is"
 BLANK = "one single value"
@@ -102,10 +102,12 @@ class Parsing:
 
     @property
     def told(self) -> int:
-        """Number of classes that the labels name as class indices; 0 for a type with fractions."""
-        k = len(self.classes)
-        fits = (self.indices >= 0) & (self.indices < k)
-        return len(np.unique(self.indices[fits])) if self.whole else 0
+        """Number of classes that the labels name as class indices.
+
+        0 for a type with fractions, and where a label lies outside of 0 to K - 1.
+        """
+        fits = (self.indices >= 0) & (self.indices < len(self.classes))
+        return len(np.unique(self.indices)) if self.whole and fits.all() else 0
 
     @property
     def strange(self) -> int:
@@ -219,6 +221,7 @@ def measure_parsing(
 
 def _looks_of(path: Path, number: int, size: int) -> tuple[list[_Look], str]:
     """Every look of a file, and its mode; nothing and "" where it does not decode."""
+    tolerant, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
     try:
         with Image.open(path) as image:
             image.load()
@@ -230,6 +233,8 @@ def _looks_of(path: Path, number: int, size: int) -> tuple[list[_Look], str]:
                     colours.append(Image.alpha_composite(sheet, layered).convert("RGB"))
     except Exception:  # Pillow raises OSError, ValueError, SyntaxError ..., by the damage
         return [], ""
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = tolerant  # a loader's own choice stays
     looks = []
     for colour in colours:
         looks += [_Look(number, *look) for look in _squares(colour, size)]
@@ -283,6 +288,7 @@ def _trace(x: np.ndarray, looks: list[_Look], files: int) -> tuple[np.ndarray, t
         return shows, ()
     blank = np.ptp(x.reshape(len(x), -1), axis=1) == 0
     seen = np.where(blank, BLANK, UNKNOWN).astype(object)
+    x = x.astype(np.float32)
     for way, undo in _UNDO.items():
         left = np.flatnonzero(seen == UNKNOWN)
         if not len(left) or not looks:
@@ -305,7 +311,7 @@ def _likeness(x: np.ndarray, looks: list[_Look], files: int) -> np.ndarray:
     for group in groups.values():
         mask = group[0].mask
         ours = _standard(x[:, mask])
-        theirs = _standard(np.stack([look.pixels for look in group])[:, mask].astype(np.float64))
+        theirs = _standard(np.stack([look.pixels for look in group])[:, mask])
         for look, column in zip(group, (ours @ theirs.T).T, strict=True):
             result[:, look.file] = np.maximum(result[:, look.file], column)
     return result
@@ -350,7 +356,8 @@ def draw_parsing(parsings: Mapping[str, Parsing]) -> Figure:
     """
     with style():
         figure = Figure(figsize=(12.5, 5.4), layout="constrained")
-        left, right = np.ravel(figure.subfigures(1, 2, width_ratios=(1.75, 1), wspace=0.04))
+        halves: Any = figure.subfigures(1, 2, width_ratios=(1.75, 1), wspace=0.04)
+        left, right = halves
         name, last = list(parsings.items())[-1]
         _draw_images(left, name, last)
         _draw_fates(right.subplots(1, 1), parsings)
