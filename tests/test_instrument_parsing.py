@@ -42,11 +42,17 @@ WAYS = {
 }
 
 
-def load(index, way=stretch):
+def on_grey(image):
+    layered = image.convert("RGBA")
+    paper = Image.new("RGBA", image.size, "grey")
+    return stretch(Image.alpha_composite(paper, layered).convert("RGB"))
+
+
+def load(index, way=stretch, mode="RGB"):
     images, labels, left_out = [], [], []
     for file, label in zip(index.files, index.labels, strict=True):
         try:
-            image = Image.open(index.root / file).convert("RGB")
+            image = Image.open(index.root / file).convert(mode)
         except Exception as error:
             left_out.append((file, f"does not decode: {type(error).__name__}"))
             continue
@@ -72,6 +78,10 @@ def test_a_right_loader_has_no_faults(index, way):
         "left out, named": 4,
         "left out in silence": 0,
     }
+
+
+def test_any_paper_may_lie_behind_transparent_pixels(index):
+    assert measure_parsing(index.root, *load(index, on_grey, "RGBA")).strange == 0
 
 
 def test_the_scale_of_the_values_does_not_matter(index):

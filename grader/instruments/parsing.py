@@ -7,12 +7,13 @@ the scale of the values does not matter.
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -193,8 +194,8 @@ def measure_parsing(
     index = folder.scan(path)
     looks, mode = [], []
     for number, file in enumerate(index.files):
-        of_file, its_mode = _looks_of(index.root / file, number, x.shape[1])
-        looks += of_file
+        squares, its_mode = _looks_of((index.root / file).read_bytes(), x.shape[1])
+        looks += [_Look(number, *square) for square in squares]
         mode.append(its_mode)
     shows, seen = _trace(x, looks, len(index))
     named, explained = _read_list(left_out, index.files)
@@ -219,26 +220,31 @@ def measure_parsing(
 # ---- how a file may look -------------------------------------------------------------------------
 
 
-def _looks_of(path: Path, number: int, size: int) -> tuple[list[_Look], str]:
-    """Every look of a file, and its mode; nothing and "" where it does not decode."""
+@lru_cache(maxsize=1024)
+def _looks_of(content: bytes, size: int) -> tuple[list[tuple[np.ndarray, np.ndarray]], str]:
+    """Every look of a file with its mask, and its mode; nothing and "" where it does not decode.
+
+    Kept, because a folder is usually looked at more than once: before and after a repair.
+    """
     tolerant, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
     try:
-        with Image.open(path) as image:
+        with Image.open(io.BytesIO(content)) as image:
             image.load()
-            mode, colours = image.mode, [image.convert("RGB")]
+            mode, squares = image.mode, _squares(image.convert("RGB"), size)
             if image.mode in ("RGBA", "LA") or "transparency" in image.info:
-                layered = image.convert("RGBA")
-                for paper in ("white", "black"):
-                    sheet = Image.new("RGBA", image.size, paper)
-                    colours.append(Image.alpha_composite(sheet, layered).convert("RGB"))
+                # Nothing is demanded of what lies behind transparent pixels.
+                alpha = image.convert("RGBA").getchannel("A").convert("RGB")
+                squares += [
+                    (pixels, mask & (opaque[..., 0] > 250))
+                    for (pixels, mask), (opaque, _) in zip(
+                        squares, _squares(alpha, size), strict=True
+                    )
+                ]
     except Exception:  # Pillow raises OSError, ValueError, SyntaxError ..., by the damage
         return [], ""
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = tolerant  # a loader's own choice stays
-    looks = []
-    for colour in colours:
-        looks += [_Look(number, *look) for look in _squares(colour, size)]
-    return looks, mode
+    return [(pixels, mask) for pixels, mask in squares if 8 * mask.sum() >= mask.size], mode
 
 
 def _squares(image: Image.Image, size: int) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -14,7 +14,7 @@ from PIL import Image
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
 from grader.checks.verdict import number
-from grader.datasets import Images, exact, folder
+from grader.datasets import exact
 from grader.datasets.found import mosaics, write_found
 from grader.instruments.parsing import AS_IT_IS, BLANK, UNKNOWN, Parsing, measure_parsing
 
@@ -106,11 +106,27 @@ def _mode(path: Path) -> str:
 
 
 @lru_cache(maxsize=4)
-def _pictures(seed: int, number: int) -> Images:
-    hidden = HIDDEN[number]
+def _hidden_files(seed: int, which: int) -> dict[str, bytes]:
+    """The files of a hidden folder by path; kept, because measuring a second answer needs them."""
+    hidden = HIDDEN[which]
     picked = np.sort(exact.order(len(CROPS), "crops", hidden.name, seed)[: hidden.classes])
     names = tuple(CROPS[i] for i in picked)
-    return mosaics(hidden.files, hidden.side, names, exact.key(hidden.name, seed))
+    options: Any = hidden.kinds
+    with tempfile.TemporaryDirectory() as place:
+        root = Path(place) / hidden.name
+        write_found(
+            mosaics(hidden.files, hidden.side, names, exact.key(hidden.name, seed)),
+            root,
+            format=hidden.format,
+            seed=exact.key(hidden.name, "kinds", seed),
+            **options,
+        )
+        return _contents(root)
+
+
+def _contents(root: Path) -> dict[str, bytes]:
+    files = sorted(path for path in root.rglob("*") if path.is_file())
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
 
 
 def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
@@ -119,32 +135,30 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
         raise AnswerError(f"`load_folder` is {answer.load_folder!r}; define it as a function.")
     evidence = {}
     for which, hidden in enumerate(HIDDEN):
+        files = _hidden_files(case.seed, which)
         with tempfile.TemporaryDirectory() as place:
             root = Path(place) / hidden.name
-            options: Any = hidden.kinds
-            write_found(
-                _pictures(case.seed, which),
-                root,
-                format=hidden.format,
-                seed=exact.key(hidden.name, "kinds", case.seed),
-                **options,
-            )
-            before = {file: (root / file).read_bytes() for file in folder.scan(root).files}
-            parsing = _load(case, answer, root, hidden.size)
-            after = {file: (root / file).read_bytes() for file in folder.scan(root).files}
-            if before != after:
+            for name, content in files.items():
+                (root / name).parent.mkdir(parents=True, exist_ok=True)
+                (root / name).write_bytes(content)
+            returned = answer.load_folder(root, hidden.size)
+            if _contents(root) != files:
                 raise AnswerError(
                     "`load_folder` changed the folder that it read; leave files as they are, and "
                     "return what is left out."
                 )
-            evidence[hidden.name] = _numbers(parsing)
+            evidence[hidden.name] = _numbers(_trace(case, returned, root, hidden.size))
     return evidence
 
 
-def _load(case: Case, answer: Answer, root: Path, size: int) -> Parsing:
+def _trace(case: Case, returned: Any, root: Path, size: int) -> Parsing:
+    """Compare what the loader returned with the folder.
+
+    Raises:
+        AnswerError: not three parts, another layout, another number of labels, no list.
+    """
     fw = case.fw
     assert fw is not None
-    returned = answer.load_folder(root, size)
     if not isinstance(returned, tuple | list) or len(returned) != 3:
         raise AnswerError(
             f"`load_folder` returned a {type(returned).__name__}; return images, labels and the "
@@ -155,8 +169,7 @@ def _load(case: Case, answer: Answer, root: Path, size: int) -> Parsing:
         x, y = fw.to_numpy(images), fw.to_numpy(labels)
     except (TypeError, ValueError) as error:
         raise AnswerError(f"Images or labels are no tensor: {error}.") from None
-    own = np.moveaxis(np.zeros((0, size, size, 3)), -1, 1) if fw.NAME == "pytorch" else None
-    wanted = own.shape[1:] if own is not None else (size, size, 3)
+    wanted = fw.to_numpy(fw.from_images(np.zeros((1, size, size, 3), np.float32))).shape[1:]
     if x.ndim != 4 or x.shape[1:] != wanted:
         raise AnswerError(
             f"`load_folder` returned images of shape {x.shape} for a size of {size}; the first "

@@ -168,7 +168,9 @@ def train_on(images, labels, epochs=30):
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
     )
-    history = model.fit(images, labels, batch_size=32, epochs=epochs, verbose=0).history
+    pairs = tf.data.Dataset.from_tensor_slices((images, labels))
+    batches = pairs.shuffle(len(images), seed=lab.seed).batch(32)
+    history = model.fit(batches, epochs=epochs, verbose=0).history
     return model, list(zip(history["loss"], history["accuracy"], strict=True))
 
 
@@ -369,7 +371,7 @@ for name, (loss, accuracy), unseen_accuracy in (
         f"right on unseen photographs {100 * unseen_accuracy:3.0f} %"
     )
 for file, reason in left_out[:4]:
-    print(f"left out: {'/'.join(Path(str(file)).parts[-2:])}, {len(reason)} letters of reason")
+    print(f"left out: {Path(str(file)).name}, {str(reason)[-70:]}")
 
 # %% proof-picture tags=["picture"]
 repaired = measure_parsing(root, lab.fw.as_images(images), labels, left_out)
@@ -438,7 +440,17 @@ for name, fault in repairs.items():
     )
 
 # %% [markdown] one-by-one-reading
-# READING
+# The loss falls in every row, and the last column is near zero in every row: both tests pass with
+# all four faults and with none. A network learns by heart whatever it is given, wrong labels and
+# scrambled pixels too.
+#
+# The first repair makes the loss *worse*, from 0.000 to more than 1, and it is the one without which
+# nothing else helps. Two rows later unseen photographs are recognised: the labels belong to the
+# images from there on. Transposed axes alone do little for that number, because the unseen
+# photographs go through the same wrong door.
+#
+# The last row reads every file that can be read, and is not better than the row before. What it buys
+# is not in this table: the other loaders have no answer at all for a grey photograph.
 
 # %% [markdown] stack-story
 # ## The same mistake, one axis further
@@ -497,7 +509,7 @@ def normalising(x):
 
 
 # %% stack-picture tags=["picture"]
-eight = lab.fw.from_images(lab.draw("train", 8, 24).images[:, :SIZE, :SIZE] / 255)
+eight = lab.fw.from_images(lab.draw("train", 10, SIZE).images[:8] / 255)
 probes = {
     name: measure_dependence(lab.fw, program, eight, np.arange(8))
     for name, program in (
