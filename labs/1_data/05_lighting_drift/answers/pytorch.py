@@ -1,0 +1,316 @@
+# %% names_the_cause_reads_the_contrast cell="diagnosis" kind="wrong" says="another number"
+from grader.instruments.lighting import measure_drift
+
+cause = "lighting"
+reading = float(measure_drift(reference.images, live.images).distance[3])
+
+# %% names_the_class_mix_reads_right cell="diagnosis" kind="wrong" says="darkest quarter"
+from grader.instruments.lighting import measure_drift
+
+cause = "class-mix"
+reading = measure_drift(reference.images, live.images).brightness
+
+# %% names_overfitting_reads_right cell="diagnosis" kind="wrong" says="as unseen as"
+from grader.instruments.lighting import measure_drift
+
+cause = "overfitting"
+reading = measure_drift(reference.images, live.images).brightness
+
+# %% prepares_zeros cell="robustness" kind="constant" says="one and the same number"
+import torch
+
+
+def train_batch(images):
+    return torch.zeros(len(images), 3, *images.shape[1:3])
+
+
+serve_batch = train_batch
+build_model = network
+
+
+# %% prepares_nothing cell="robustness" kind="constant" says="return one prepared image for each"
+def train_batch(images):
+    return None
+
+
+serve_batch = train_batch
+build_model = network
+
+
+# %% raises_in_training cell="robustness" kind="crash" says="no_such_function"
+def train_batch(images):
+    return no_such_function(images)
+
+
+serve_batch = sick_batch
+build_model = network
+
+# %% brightens_by_one_percent cell="robustness" kind="wrong" says="still goes with the light"
+import torch
+from torchvision.transforms import v2
+
+jitter = v2.ColorJitter(brightness=0.01)
+
+
+def train_batch(images):
+    x = jitter(torch.from_numpy(images).permute(0, 3, 1, 2))
+    return sick_batch(x.permute(0, 2, 3, 1).numpy())
+
+
+serve_batch = sick_batch
+build_model = network
+
+# %% flips_and_adds_noise cell="robustness" kind="wrong" says="of the way"
+import torch
+from torchvision.transforms import v2
+
+flip = v2.RandomHorizontalFlip()
+
+
+def train_batch(images):
+    x = flip(sick_batch(images))
+    return x + 0.2 * torch.randn_like(x)
+
+
+serve_batch = sick_batch
+build_model = network
+
+# %% trains_in_the_evening_only cell="robustness" kind="wrong" says="noon is now the light"
+# Every training image gets the light of the field: the network has moved, not widened.
+light = live.images.mean(axis=(0, 1, 2)) / reference.images.mean(axis=(0, 1, 2))
+
+
+def train_batch(images):
+    return sick_batch(images * light)
+
+
+serve_batch = sick_batch
+build_model = network
+
+# %% jitters_floats_above_one cell="robustness" kind="wrong" says="one and the same number"
+# Floats are taken to lie between 0 and 1, and these reach 255: nearly all are cut to white.
+import torch
+from torchvision.transforms import v2
+
+jitter = v2.ColorJitter(brightness=(0.35, 1.1), contrast=0.3)
+
+
+def train_batch(images):
+    x = jitter(torch.from_numpy(images).permute(0, 3, 1, 2).float())
+    return sick_batch(x.permute(0, 2, 3, 1).numpy())
+
+
+serve_batch = sick_batch
+build_model = network
+
+
+# %% standardises_each_image cell="robustness" kind="right"
+def train_batch(images):
+    x = lab.fw.from_images(images)
+    mean, std = x.mean((1, 2, 3), keepdim=True), x.std((1, 2, 3), keepdim=True)
+    return (x - mean) / (std + 4)
+
+
+serve_batch = train_batch
+build_model = network
+
+# %% jitters_brightness_and_colour cell="robustness" kind="right"
+# As far as the unlabelled live images are from the reference, and a little further.
+import torch
+from torchvision.transforms import v2
+
+jitter = v2.ColorJitter(brightness=(0.35, 1.15))
+
+
+def train_batch(images):
+    x = torch.from_numpy(images).permute(0, 3, 1, 2)
+    x = torch.cat([jitter(x[i : i + 4]) for i in range(0, len(x), 4)]).float()
+    cast = torch.tensor([1.1, 1.0, 0.9])[:, None, None] + 0.1 * (
+        2 * torch.rand(len(x), 3, 1, 1) - 1
+    )
+    return ((x * cast).clamp(0, 255) / 255 - 0.36) / 0.12
+
+
+serve_batch = sick_batch
+build_model = network
+
+# %% half_the_images_in_the_live_light cell="robustness" kind="right"
+# No labels needed: the live images say how much light is missing.
+light = live.images.mean(axis=(0, 1, 2)) / reference.images.mean(axis=(0, 1, 2))
+
+
+def train_batch(images):
+    share = np.random.random((len(images), 1, 1, 1)) * np.random.randint(
+        0, 2, (len(images), 1, 1, 1)
+    )
+    return sick_batch(images * light**share)
+
+
+serve_batch = sick_batch
+build_model = network
+
+
+# %% normalises_inside_the_model cell="robustness" kind="healthy"
+from torch import nn
+
+
+def train_batch(images):
+    return lab.fw.from_images(images)
+
+
+serve_batch = train_batch
+
+
+def build_model(size, classes):
+    return nn.Sequential(
+        nn.InstanceNorm2d(3),
+        nn.Conv2d(3, 12, 3, padding=1), nn.BatchNorm2d(12), nn.ELU(),
+        nn.AvgPool2d(2),
+        nn.Conv2d(12, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ELU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.LazyLinear(classes),
+    ).to(lab.device)  # fmt: skip
+
+
+# %% always_fires cell="monitor" kind="constant" says="says nothing"
+def make_monitor(reference):
+    return lambda window: True
+
+
+# %% never_fires cell="monitor" kind="constant" says="no alarm tells of it"
+def make_monitor(reference):
+    return lambda window: False
+
+
+# %% returns_a_number cell="monitor" kind="constant" says="True for an alarm"
+def make_monitor(reference):
+    return lambda window: 0.0
+
+
+# %% raises_on_a_window cell="monitor" kind="crash" says="no_such_function"
+def make_monitor(reference):
+    return lambda window: no_such_function(window)
+
+
+# %% asks_for_labels cell="monitor" kind="wrong" says="anything but images"
+# The labels at hand are those of other images.
+def make_monitor(reference):
+    def monitor(window):
+        guesses = window.mean(axis=(1, 2, 3)).astype(int) % classes
+        return bool((guesses == live.labels[: len(window)]).mean() < 0.6)
+
+    return monitor
+
+
+# %% knows_the_first_camera cell="monitor" kind="wrong" says="elsewhere it is not"
+def make_monitor(reference):
+    return lambda window: bool(not 81 < window.mean() < 100)
+
+
+# %% counts_pixels_as_observations cell="monitor" kind="wrong" says="not the number of independent"
+def make_monitor(reference):
+    before = reference.astype(float)
+
+    def monitor(window):
+        error = before.std() * np.sqrt(1 / window.size + 1 / reference.size)
+        return bool(abs(window.mean() - before.mean()) > 2 * error)
+
+    return monitor
+
+
+# %% watches_the_brightness_only cell="monitor" kind="wrong" says="the colour moves"
+def make_monitor(reference):
+    usual = reference.mean(axis=(1, 2, 3))
+
+    def monitor(window):
+        error = usual.std() * np.sqrt(1 / len(window) + 1 / len(usual))
+        return bool(abs(window.mean() - usual.mean()) > 3.5 * error)
+
+    return monitor
+
+
+# %% watches_one_pixel cell="monitor" kind="wrong" says="hardly moves with it"
+def make_monitor(reference):
+    usual = reference[:, 3, 3, 1].astype(float)
+
+    def monitor(window):
+        error = usual.std() * np.sqrt(1 / len(window) + 1 / len(usual))
+        return bool(abs(window[:, 3, 3, 1].mean() - usual.mean()) > 3 * error)
+
+    return monitor
+
+
+# %% tests_eight_numbers_at_five_percent cell="monitor" kind="wrong" says="chance alone"
+def make_monitor(reference):
+    def statistics(images):
+        means, spreads = images.mean(axis=(1, 2)), images.std(axis=(1, 2))
+        return np.column_stack([means, spreads, means[:, 0] - means[:, 2], images[:, 5, 5, 1]])
+
+    usual = statistics(reference)
+
+    def monitor(window):
+        error = usual.std(axis=0) * np.sqrt(1 / len(window) + 1 / len(usual))
+        z = np.abs(statistics(window).mean(axis=0) - usual.mean(axis=0)) / error
+        return bool(z.max() > 1.96)
+
+    return monitor
+
+
+# %% compares_distributions cell="monitor" kind="right"
+# Kolmogorov and Smirnov's test on five statistics of an image, each at one in ten thousand.
+from grader.instruments.lighting import image_statistics, ks_distance
+
+
+def make_monitor(reference):
+    usual = image_statistics(reference)
+
+    def monitor(window):
+        live = image_statistics(window)
+        limit = 2.22 * np.sqrt(1 / len(live) + 1 / len(usual))
+        return max(ks_distance(usual[:, i], live[:, i]) for i in range(5)) > limit
+
+    return monitor
+
+
+# %% measures_one_distance_for_all cell="monitor" kind="right"
+# Mahalanobis distance of the window's mean; the limit comes from windows of the reference.
+def make_monitor(reference):
+    def statistics(images):
+        channels = images.mean(axis=(1, 2))
+        return np.column_stack([channels, images.mean(axis=3).std(axis=(1, 2))])
+
+    usual = statistics(reference)
+    inverse = np.linalg.inv(np.cov(usual.T))
+
+    def distance(rows):
+        shift = rows.mean(axis=0) - usual.mean(axis=0)
+        return shift @ inverse @ shift / (1 / len(rows) + 1 / len(usual))
+
+    rng = np.random.default_rng(0)
+    draws = [distance(usual[rng.choice(len(usual), 100)]) for _ in range(300)]
+    limit = 1.5 * max(draws)
+    return lambda window: bool(distance(statistics(window)) > limit)
+
+
+# %% keeps_a_running_mean cell="monitor" kind="healthy"
+# An exponentially weighted chart of Roberts: it remembers, so a small drift adds up.
+class Chart:
+    def __init__(self, reference):
+        usual = self.numbers(reference)
+        self.mean, self.spread = usual.mean(axis=0), usual.std(axis=0)
+        self.kept, self.size = self.mean.copy(), len(reference)
+
+    @staticmethod
+    def numbers(images):
+        red, green, blue = np.moveaxis(images.astype(float).mean(axis=(1, 2)), -1, 0)
+        return np.column_stack([red + green + blue, red - green, blue - green])
+
+    def __call__(self, window):
+        self.kept = 0.6 * self.kept + 0.4 * self.numbers(window).mean(axis=0)
+        error = self.spread * np.sqrt(0.25 / len(window) + 1 / self.size)
+        return bool((np.abs(self.kept - self.mean) / error > 4).any())
+
+
+def make_monitor(reference):
+    return Chart(reference)

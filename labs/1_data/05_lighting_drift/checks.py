@@ -1,0 +1,450 @@
+"""Lighting drift: does the program hold in another light, and does somebody notice the light?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
+from grader.checks.check import Evidence
+from grader.checks.verdict import number
+from grader.datasets import Images
+from grader.datasets.faults import lighting_drift
+from grader.instruments.lighting import Curve, measure_curve, measure_drift, relight
+
+SIZE, N_TRAIN, N_TEST, N_REFERENCE = 12, 1000, 300, 500
+WIDTH, STEPS, BATCH, RATE = 8, 200, 32, 0.01
+PART = 100  # images that are prepared in one call
+EPOCHS = -(-STEPS * BATCH // N_TRAIN)
+STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+CAUSES = {
+    "overfitting": "A program that has learned its training images by heart fails on validation "
+    "images too. Here validation is fine, and those images are as unseen as the field's.",
+    "class-mix": "Another mix of classes moves averages, but leaves dim images of a class as well "
+    "recognised as bright ones. Look at the accuracy of the darkest quarter.",
+    "lighting": "The scenes are the same and what is measured on the pixels has moved: less light, "
+    "of another colour, and accuracy goes with it.",
+    "field-labels": "Wrong labels in the field would lower the accuracy there, but they cannot "
+    "move a number that is computed from pixels alone.",
+    "serving-code": "The same function prepares validation images, and on those it serves well.",
+    "too-little-training": "More steps move the validation accuracy. The distance between "
+    "validation and field is another matter.",
+}
+
+# Limits from 20 seeds of every answer in both frameworks; see calibration/.
+HOLDS = Threshold("accuracy in shifted light, share of the way to the oracle", 0.2, "at least")
+NOON = Threshold("accuracy at noon, share of the sick control's", 0.45, "at least")
+TELLS = Threshold("alarms in the evening minus alarms at noon, worse camera", 0.5, "at least")
+# Five in a hundred and three binomial standard deviations of 200 windows.
+FALSE = Threshold("false alarms, share of clean windows", 0.096, "at most")
+MISSES = Threshold("alarms, share of the windows of the most missed drift", 0.75, "at least")
+
+
+def brightness_distance(case: Case) -> float:
+    """Distance (KS) of the field's brightness from the reference's, 0..1."""
+    reference = case.draw("validation", N_REFERENCE, SIZE)
+    return measure_drift(reference.images, case.draw("field", N_REFERENCE, SIZE).images).brightness
+
+
+# ---- robustness ----------------------------------------------------------------------------------
+
+
+def sick_values(images: np.ndarray) -> np.ndarray:
+    """What the sick program makes of images: fixed numbers of noon, float32."""
+    return ((images.astype(np.float32) / 255 - 0.36) / 0.12).astype(np.float32)
+
+
+def _prepare(fw: Any, function: Callable[[np.ndarray], Any], images: np.ndarray) -> np.ndarray:
+    """What the learner's function makes of uint8 images, on the host, part by part.
+
+    Raises:
+        AnswerError: another number of images, values that are not finite or all the same.
+    """
+    name = getattr(function, "__name__", "the function")
+    parts = []
+    for start in range(0, len(images), PART):
+        part = images[start : start + PART]
+        prepared = fw.to_numpy(function(part.copy()))
+        if prepared.dtype == object or prepared.ndim == 0 or len(prepared) != len(part):
+            raise AnswerError(
+                f"`{name}` returned {getattr(prepared, 'shape', type(prepared).__name__)} for "
+                f"{len(part)} images; return one prepared image for each."
+            )
+        prepared = prepared.astype(np.float32)
+        if not np.isfinite(prepared).all():
+            raise AnswerError(f"`{name}` returned values that are not finite.")
+        if prepared.min() == prepared.max():
+            raise AnswerError(
+                f"`{name}` returned one and the same number, {number(float(prepared.min()))}, for "
+                "every pixel of every image."
+            )
+        if parts and parts[0].shape[1:] != prepared.shape[1:]:
+            raise AnswerError(f"`{name}` returned images of different shapes.")
+        parts.append(prepared)
+    return np.concatenate(parts)
+
+
+@lru_cache(maxsize=4)
+def _train_images(case: Case) -> Images:
+    return case.draw("train", N_TRAIN, SIZE)
+
+
+@lru_cache(maxsize=4)
+def _shifted(case: Case) -> np.ndarray:
+    test = case.draw("test", N_TEST, SIZE)
+    shifted = [relight(test, s, seed=case.seed + i).images for i, s in enumerate(STRENGTHS)]
+    return np.concatenate(shifted)
+
+
+def _control(case: Case, classes: int) -> Any:
+    assert case.fw is not None
+    return case.fw.two_block_network(
+        SIZE, classes, width=WIDTH, seed=case.practice_seed, device=case.device
+    )
+
+
+def _predict(case: Case, model: Any, sets: list[Any], unseen: np.ndarray) -> list[np.ndarray]:
+    assert case.fw is not None
+    outputs = case.fw.outputs_after_training(
+        model, sets, unseen, steps=STEPS, batch_size=BATCH, learning_rate=RATE, seed=case.seed
+    )
+    return [logits.argmax(axis=1) for logits in outputs]
+
+
+@lru_cache(maxsize=4)
+def _run_controls(case: Case) -> dict[str, np.ndarray]:
+    """The sick program, and an oracle that trains in every light the check uses.
+
+    Kept, because they depend on the case alone.
+    """
+    fw = case.fw
+    assert fw is not None
+    train = _train_images(case)
+    labels = np.tile(train.labels, EPOCHS)
+    hours = np.random.default_rng([case.seed, 5]).random((EPOCHS, N_TRAIN // PART))
+    lit = [
+        relight(train.pick(np.arange(i * PART, (i + 1) * PART)), hour, seed=case.seed + i).images
+        for row in hours
+        for i, hour in enumerate(row)
+    ]
+    sets = [
+        (fw.from_images(np.tile(sick_values(train.images), (EPOCHS, 1, 1, 1))), labels),
+        (fw.from_images(sick_values(np.concatenate(lit))), labels),
+    ]
+    unseen = fw.from_images(sick_values(_shifted(case)))
+    sick, oracle = _predict(case, _control(case, len(train.classes)), sets, unseen)
+    return {"sick": sick, "oracle": oracle}
+
+
+def collect_robustness(case: Case, answer: Answer) -> dict[str, Any]:
+    """Train the learner's program and two controls; serve unseen images in five lights."""
+    fw = case.fw
+    assert fw is not None
+    train = _train_images(case)
+    classes = len(train.classes)
+    model = answer.build_model(SIZE, classes)
+    if not fw.is_model(model):
+        raise AnswerError(
+            f"`build_model` returned a {type(model).__name__}; "
+            "return a fresh model that gives logits."
+        )
+    unseen = _prepare(fw, answer.serve_batch, _shifted(case))
+    first = fw.predict(model, unseen[:8])
+    if first.shape != (8, classes):
+        raise AnswerError(
+            f"The model gives outputs of shape {first.shape} for 8 images; give one logit for each "
+            f"of the {classes} classes."
+        )
+    if not fw.parameter_count(model):
+        raise AnswerError("The model has no parameters, so there is nothing to train.")
+    epochs = [_prepare(fw, answer.train_batch, train.images) for _ in range(EPOCHS)]
+    controls = _run_controls(case)
+    unchanged = _unchanged(case, epochs, unseen, first, train)
+    sets = [(np.concatenate(epochs), np.tile(train.labels, EPOCHS))]
+    predicted = controls["sick"] if unchanged else _predict(case, model, sets, unseen)[0]
+    return {"unchanged": unchanged, "predicted": predicted, **controls}
+
+
+def _unchanged(
+    case: Case, epochs: list[np.ndarray], unseen: np.ndarray, first: np.ndarray, train: Images
+) -> bool:
+    """The sick program's values on both paths, and its model's first outputs."""
+    fw = case.fw
+    assert fw is not None
+    sick_train = fw.to_numpy(fw.from_images(sick_values(train.images)))
+    if not all(np.array_equal(epoch, sick_train) for epoch in epochs):
+        return False
+    if not np.array_equal(unseen, fw.to_numpy(fw.from_images(sick_values(_shifted(case))))):
+        return False
+    return np.allclose(first, fw.predict(_control(case, len(train.classes)), unseen[:8]), atol=1e-5)
+
+
+def judge_robustness(case: Case, evidence: Evidence) -> list[Finding]:
+    """Two gates: accuracy in shifted light, and what it costs at noon."""
+    labels = case.draw("test", N_TEST, SIZE).labels
+
+    def curve(name: str) -> Curve:
+        return measure_curve(
+            STRENGTHS, np.split(np.asarray(evidence[name]), len(STRENGTHS)), labels
+        )
+
+    own, sick, oracle = curve("predicted"), curve("sick"), curve("oracle")
+    gap = oracle.shifted - sick.shifted
+    share = (own.shifted - sick.shifted) / gap if gap > 0 else math.nan
+    kept = own.unshifted / sick.unshifted if sick.unshifted > 0 else math.nan
+    if NOON.holds(kept):
+        means = (
+            f"At noon it is right on {100 * own.unshifted:.0f} %, so the program learns; what it "
+            "has learned still goes with the light."
+        )
+        look_next = (
+            "Compare two numbers: how far the live images' brightness and colour lie from the "
+            "reference, and how far what the model trains on varies in both."
+        )
+    else:
+        means = (
+            f"At noon it is right on only {100 * own.unshifted:.0f} %; the sick program reaches "
+            f"{100 * sick.unshifted:.0f} % there. What the model trains on shows little of the "
+            "images."
+        )
+        look_next = "Print the range of what `train_batch` returns, and look at a few images of it."
+    return [
+        HOLDS.finding(
+            share,
+            measured=f"In shifted light, averaged over four strengths, the program is right on "
+            f"{100 * own.shifted:.0f} %; the sick control on {100 * sick.shifted:.0f} %, an oracle "
+            f"that trains in that light on {100 * oracle.shifted:.0f} %. That is "
+            f"{number(share)} of the way.",
+            means=means,
+            look_next=look_next,
+        ),
+        NOON.finding(
+            kept,
+            measured=f"At noon the program is right on {100 * own.unshifted:.0f} %; the sick "
+            f"control on {100 * sick.unshifted:.0f} %.",
+            means="The program has moved from one light to another, and noon is now the light it "
+            "does not know.",
+            look_next="Measure the brightness of what the model trains on: does it still cover "
+            "noon?",
+        ),
+    ]
+
+
+# ---- monitor -------------------------------------------------------------------------------------
+
+
+class Camera(NamedTuple):
+    """One place where the monitor is set up: its own light, image size and window length."""
+
+    name: str
+    gain: float
+    gamma: float
+    cast: tuple[float, float, float]
+    size: int
+    window: int
+
+
+class Change(NamedTuple):
+    """Another light, and what to say when it is missed."""
+
+    name: str
+    strength: float
+    gain: float
+    cast: tuple[float, float, float]
+    says: str
+
+
+CAMERAS = (
+    Camera("the first camera", 1.0, 1.0, (1.0, 1.0, 1.0), 12, 100),
+    Camera("a second camera, whose noon is darker and bluer", 0.75, 1.1, (0.95, 1.0, 1.1), 16, 120),
+)
+# What each costs the sick program at noon's 69 %: 29 and 55 points, then 10, 19 and 8 (tiles,
+# five seeds, PyTorch). The first is what the first gate asks.
+EVENING = Change("late afternoon", 0.5, 1.0, (1.0, 1.0, 1.0), "the light falls")
+CHANGES = (
+    EVENING,
+    Change("the field's light", 1.0, 1.0, (1.0, 1.0, 1.0), "the light falls by half"),
+    Change("early afternoon", 0.25, 1.0, (1.0, 1.0, 1.0), "the light falls by a sixth"),
+    Change("a colder light", 0.0, 1.0, (0.85, 1.0, 1.15), "the brightness stays, the colour moves"),
+    Change("a brighter light", 0.0, 1.25, (1.0, 1.0, 1.0), "the light grows by a quarter"),
+)
+CLEAN, CHANGED = 100, 10  # windows a camera, and a camera and change
+
+
+class Place(NamedTuple):
+    """What a camera sees: reference images, unseen clean ones, and those in every other light."""
+
+    reference: np.ndarray
+    clean: np.ndarray
+    changed: list[np.ndarray]
+
+
+@lru_cache(maxsize=4)
+def _places(case: Case) -> list[Place]:
+    """What each camera sees. Kept, because it depends on the case alone; nobody writes to it."""
+
+    def through(camera: Camera, images: Images) -> np.ndarray:
+        return lighting_drift(images, gain=camera.gain, gamma=camera.gamma, cast=camera.cast)[
+            0
+        ].images
+
+    places = []
+    for camera in CAMERAS:
+        pool = case.draw("test", 2 * N_REFERENCE, camera.size)
+        changed = []
+        for change in CHANGES:
+            lit = relight(pool, change.strength, seed=case.seed)
+            lit = lighting_drift(lit, gain=change.gain, cast=change.cast)[0]
+            changed.append(through(camera, lit))
+        reference = through(camera, case.draw("validation", N_REFERENCE, camera.size))
+        places.append(Place(reference, through(camera, pool), changed))
+    return places
+
+
+def _alarms(
+    monitor: Callable[[np.ndarray], Any], pool: np.ndarray, camera: Camera, n: int, rng: Any
+) -> float:
+    """Share of n windows drawn from the pool for which the monitor raises an alarm."""
+    alarms = 0
+    for _ in range(n):
+        chosen = rng.choice(len(pool), camera.window, replace=False)
+        answer = monitor(pool[chosen])
+        if isinstance(answer, np.ndarray) and answer.ndim == 0:
+            answer = answer[()]
+        if not isinstance(answer, bool | np.bool_):
+            raise AnswerError(
+                f"The monitor returned {type(answer).__name__} for a window; return True for an "
+                "alarm and False for silence."
+            )
+        alarms += bool(answer)
+    return alarms / n
+
+
+def collect_monitor(case: Case, answer: Answer) -> dict[str, Any]:
+    """Set the monitor up at two cameras; count alarms on clean windows and in other light."""
+    false, caught = [], []
+    for number_of_place, (camera, place) in enumerate(zip(CAMERAS, _places(case), strict=True)):
+        rng = np.random.default_rng([case.seed, number_of_place])
+
+        def fresh(reference: np.ndarray = place.reference) -> Callable[[np.ndarray], Any]:
+            monitor = answer.make_monitor(reference.copy())
+            if not callable(monitor):
+                raise AnswerError(
+                    f"`make_monitor` returned a {type(monitor).__name__}; return a function that "
+                    "takes a window of images and returns True or False."
+                )
+            return monitor
+
+        # A fresh monitor for each: one that remembers starts without memories of another light.
+        false.append(_alarms(fresh(), place.clean, camera, CLEAN, rng))
+        caught.append([_alarms(fresh(), lit, camera, CHANGED, rng) for lit in place.changed])
+    dark = np.zeros((20, SIZE, SIZE, 3), np.uint8)
+    black = bool(answer.make_monitor(_places(case)[0].reference.copy())(dark))
+    return {"false": false, "caught": caught, "black": black}
+
+
+def untouched_monitor(evidence: Evidence) -> bool:
+    """The starter: silent on everything but black windows."""
+    return bool(
+        evidence["black"] and not np.any(evidence["false"]) and not np.any(evidence["caught"])
+    )
+
+
+def judge_monitor(case: Case, evidence: Evidence) -> list[Finding]:
+    """Three gates: tells evening from noon, is silent at noon, notices every kind of change."""
+    del case
+    false = np.asarray(evidence["false"], float)
+    caught = np.asarray(evidence["caught"], float)
+    return [_tells(false, caught), _false_alarms(false), _misses(caught)]
+
+
+def _tells(false: np.ndarray, caught: np.ndarray) -> Finding:
+    difference = caught[:, 0] - false
+    worst = int(difference.argmin())
+    camera = CAMERAS[worst].name
+    if false[worst] > 0.5 and false.min() < 0.5:
+        means = (
+            "Here the usual light is already an alarm, elsewhere it is not: what counts as usual "
+            "does not come from the reference images that `make_monitor` is given."
+        )
+        look_next = "Print the numbers that your monitor compares with, for two sets of references."
+    elif false[worst] > 0.5:
+        means = (
+            "A monitor that fires on nearly every window says nothing, however surely it fires in "
+            "the evening."
+        )
+        look_next = (
+            "Count what a window holds: pixels of one image are alike, so their number is not the "
+            "number of independent observations. Does the monitor need anything but images?"
+        )
+    else:
+        means = "The light is half-way to the field's, and no alarm tells of it."
+        look_next = "Compare the monitor's numbers for one clean and one evening window."
+    return TELLS.finding(
+        float(difference[worst]),
+        measured=f"At {camera} the monitor raises an alarm on {100 * false[worst]:.0f} % of the "
+        f"clean windows and on {100 * caught[worst, 0]:.0f} % of those in the evening.",
+        means=means,
+        look_next=look_next,
+    )
+
+
+def _false_alarms(false: np.ndarray) -> Finding:
+    rate = float(false.mean())
+    return FALSE.finding(
+        rate,
+        measured=f"The monitor raises an alarm on {round(2 * CLEAN * rate)} of {2 * CLEAN} clean "
+        "windows of unseen images.",
+        means="Five in a hundred are wanted; the limit adds three standard deviations of chance. "
+        "With an alarm for nothing every few windows, nobody comes when it matters.",
+        look_next="Count how many comparisons are made on one window, and how often chance alone "
+        "would make one of them stand out.",
+    )
+
+
+def _misses(caught: np.ndarray) -> Finding:
+    place, kind = np.unravel_index(caught.argmin(), caught.shape)
+    change = CHANGES[kind]
+    return MISSES.finding(
+        float(caught.min()),
+        measured=f"In {change.name} ({change.says}) at {CAMERAS[place].name} the monitor raises "
+        f"an alarm on {100 * caught[place, kind]:.0f} % of {CHANGED} windows.",
+        means="This change costs the sick program accuracy as well, and what the monitor watches "
+        "hardly moves with it.",
+        look_next="Compute all five statistics of the instrument for this change: which of them "
+        "move, and by how many standard errors of a window?",
+    )
+
+
+CHECKS = [
+    Diagnosis(
+        causes=CAUSES,
+        cause="lighting",
+        reading="distance (KS) of the live images' brightness",
+        measure=brightness_distance,
+        tolerance=0.03,
+    ),
+    Check(
+        name="robustness",
+        points=4,
+        takes=("train_batch", "serve_batch", "build_model"),
+        collect=collect_robustness,
+        judge=judge_robustness,
+        untouched=lambda evidence: bool(evidence["unchanged"]),
+        seconds=4,
+    ),
+    Check(
+        name="monitor",
+        points=3,
+        takes=("make_monitor",),
+        collect=collect_monitor,
+        judge=judge_monitor,
+        untouched=untouched_monitor,
+        seconds=2,
+    ),
+]
