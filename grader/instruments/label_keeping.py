@@ -197,8 +197,8 @@ def _draw_tile(ax: Axes, image: np.ndarray, side: str, *, right: bool) -> None:
     )
     if not right:
         ax.text(
-            0.5, 0.5, "×", transform=ax.transAxes, ha="center", va="center", size=20,
-            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.2},
+            0.5, 0.5, "×", transform=ax.transAxes, ha="center", va="center", size=14,
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.1},
         )  # fmt: skip
 
 
@@ -221,11 +221,14 @@ def draw_strength(
     """
     with style():
         figure, ax = new_figure(width=8.0, height=3.8)
-        ax.plot(degrees, 100 * np.asarray(agreement), **REPAIRED)
-        _at_end(ax, degrees[-1], 100 * agreement[-1], "labels that survive")
-        for name, values in accuracy.items():
-            ax.plot(degrees, 100 * np.asarray(values), **SICK)
-            _at_end(ax, degrees[-1], 100 * values[-1], name)
+        curves = {"labels that survive": agreement, **accuracy}
+        for i, values in enumerate(curves.values()):
+            ax.plot(degrees, 100 * np.asarray(values), **(SICK if i else REPAIRED))
+        ends = {name: 100 * values[-1] for name, values in curves.items()}
+        for name, height in _apart(ends, by=6).items():
+            ax.annotate(
+                name, (degrees[-1], height), (9, 0), textcoords="offset points", va="center"
+            )
         for level, words in ((100 * control, "no augmentation"), (100 / classes, "guessing")):
             ax.axhline(level, color=OTHER["color"], linestyle=OTHER["linestyle"])
             ax.annotate(words, (degrees[0], level), (4, -12), textcoords="offset points")
@@ -235,8 +238,14 @@ def draw_strength(
     return figure
 
 
-def _at_end(ax: Axes, x: float, y: float, words: str) -> None:
-    ax.annotate(words, (x, y), (7, 0), textcoords="offset points", va="center")
+def _apart(heights: Mapping[str, float], *, by: float) -> dict[str, float]:
+    """The heights of labels, moved up where they would cover one another."""
+    placed: dict[str, float] = {}
+    lowest = -np.inf
+    for name, height in sorted(heights.items(), key=lambda item: item[1]):
+        placed[name] = max(height, lowest)
+        lowest = placed[name] + by
+    return placed
 
 
 def draw_ranges(values: Mapping[str, np.ndarray]) -> Figure:

@@ -257,10 +257,10 @@ def _keeps(evidence: Evidence) -> Finding:
     if lost > max(across, beside):
         means = "Mostly the sea itself is gone, cut away or painted over."
         look_next = "Look for the sea in the augmented grid. Which step removes it?"
-    elif beside > 1.5 * across and across > 0.1:
-        means = "A neighbouring side is as far away as chance puts it: labels and images no longer "
-        means += "have anything to do with each other."
-        look_next = "Follow one image and its label through each step."
+    elif evidence["agreement"] < 0.45:
+        means = "That is close to chance, a quarter: labels and images hardly have anything to do "
+        means += "with each other any more."
+        look_next = "Follow one image and its label through each step, and each step alone."
     elif across > 0.1:
         means = "An image that shows the opposite side was mirrored or turned upside down, and its "
         means += "label was not told."

@@ -4,15 +4,15 @@ reading = 0.25
 
 # %% names_the_cause_reads_the_lost_ones cell="diagnosis" kind="wrong" says="another number"
 cause = "labels-destroyed"
-reading = 1 - sick.agreement
+reading = 0.69
 
 # %% names_another_cause_reads_right cell="diagnosis" kind="wrong" says="training accuracy is low"
 cause = "too-weak"
-reading = sick.agreement
+reading = 0.31
 
 # %% names_the_range_reads_right cell="diagnosis" kind="wrong" says="second fault"
 cause = "value-range"
-reading = sick.agreement
+reading = 0.31
 
 # %% returns_black_images kind="constant" says="pushed onto 0 or 1"
 steps = 80
@@ -72,7 +72,7 @@ def augment(images, labels):
     return images.clamp(0, 1), labels
 
 
-# %% only_clips_the_range kind="wrong" says="mirrored or turned upside down"
+# %% only_clips_the_range kind="wrong" says="hardly have anything"
 steps = 80
 
 
@@ -99,7 +99,7 @@ def augment(images, labels):
     return torch.stack([change(image) for image in images]), labels
 
 
-# %% turns_by_half_a_turn kind="wrong" says="neighbouring side is as far away"
+# %% turns_by_half_a_turn kind="wrong" says="hardly have anything"
 steps = 80
 change = v2.RandomRotation(180)
 
@@ -108,7 +108,7 @@ def augment(images, labels):
     return torch.stack([change(image) for image in images]), labels
 
 
-# %% draws_labels_at_random kind="wrong" says="neighbouring side is as far away"
+# %% draws_labels_at_random kind="wrong" says="hardly have anything"
 steps = 80
 
 
