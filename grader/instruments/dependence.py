@@ -86,7 +86,10 @@ def draw_dependence(dependences: Mapping[str, Dependence]) -> Figure:
             ax.set_yticks(range(n))
             ax.set_xlabel("input of image j")
             ax.set_ylabel("loss of image i")
-            ax.set_title(f"{name}\n{dependence.foreign} of {dependence.pairs} pairs", fontsize=11)
+            ax.set_title(
+                f"{name}\n{dependence.foreign} of {dependence.pairs} pairs see each other",
+                fontsize=11,
+            )
     return figure
 
 

@@ -23,9 +23,8 @@
 
 # %% [markdown] story
 # Somebody collected three hundred aerial photographs from several offices, put them into one folder
-# for each kind of ground, and wrote a loader of twenty lines. Training runs from start to end.
-# Nothing raises, nothing warns. The loss falls to 0.000 within a few epochs, which looks like a
-# great success.
+# for each kind of ground, and wrote a loader of twenty lines. Training runs from start to end, and
+# nothing raises. The loss falls to 0.000 within a few epochs, which looks like a great success.
 #
 # Then somebody looks at the accuracy. It is that of a guess.
 #
@@ -127,6 +126,9 @@ print(f"images {tuple(sick_images.shape)}, labels {tuple(sick_labels.shape)}")
 # Adam. `cross_entropy` asks for whole numbers, so the loop converts the labels with `.long()`.
 
 # %% [markdown] training-story tags=["tensorflow"]
+# A line on stderr above comes from the library that decodes JPEG: a file ends too early. It names no
+# file, and the program goes on.
+#
 # The model has two convolutions with pooling and one hidden layer. Training is `compile` and `fit`,
 # with Adam. `SparseCategoricalCrossentropy` takes labels of any type and converts them itself.
 
