@@ -186,6 +186,7 @@ def _draw_history(ax: Axes, name: str, history: History) -> None:
             va="bottom" if values is training else "top",
         )
     ax.set_xlim(1, 1.42 * epochs[-1])
+    ax.set_xticks([t for t in ax.get_xticks() if 1 <= t <= epochs[-1]])
     ax.set_ylim(0, 112)
     ax.set_xlabel("epoch")
     ax.set_ylabel("right (%)")
@@ -271,18 +272,19 @@ def draw_worth(worth: Worth) -> Figure:
         ax.plot(worth.sizes, means, color=SICK["color"], linestyle=SICK["linestyle"])
         ax.annotate(
             "without augmentation",
-            (worth.sizes[-1], means[-1]),
-            (0, -14),
+            (worth.sizes[0], means[0]),
+            (10, -4),
             textcoords="offset points",
-            ha="right",
             va="top",
         )
         ax.axhline(100 * worth.reached, color=REPAIRED["color"])
         ax.annotate(
             f"{worth.sizes[0]} a class, varied in every epoch",
-            (worth.sizes[0], 100 * worth.reached),
-            (0, 5),
+            (worth.sizes[-1], 100 * worth.reached),
+            (0, -5),
             textcoords="offset points",
+            ha="right",
+            va="top",
         )
         if np.isfinite(worth.images):
             ax.plot(worth.images, 100 * worth.reached, REPAIRED["marker"], color=REPAIRED["color"])

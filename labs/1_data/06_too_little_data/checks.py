@@ -35,8 +35,8 @@ CAUSES = {
     "this one is shown in five epochs.",
     "too-few-images": "Twenty a class is all there is, and that is why the photographs are to be "
     "varied. Look at whether they are.",
-    "labels": "Wrong labels would keep the validation accuracy low too, but here most of what is "
-    "unlike a training image fails, and what is like it succeeds.",
+    "labels": "With wrong labels the validation accuracy would stay near that of guessing, one in "
+    "ten; it is several times that, and no label shows in the row of pictures.",
 }
 
 # Limits from 20 seeds of every answer in both frameworks; see calibration/.
@@ -312,8 +312,8 @@ def _gates(evidence: Evidence) -> list[Finding]:
         ),
         ONCE.finding(
             evidence["missing"] + evidence["repeated"],
-            measured=f"Of {N_TRAIN + N_HARD} images, {evidence['missing']} are missing from an epoch "
-            f"and {evidence['repeated']} come again.",
+            measured=f"Of {N_TRAIN + N_HARD} images, {evidence['missing']} are missing from an "
+            f"epoch and {evidence['repeated']} come again.",
             means="An epoch shows every image once; of two hundred none is to spare, and one that "
             "comes more often counts more.",
             look_next="Give every image its own number as label, and count the numbers of an "
