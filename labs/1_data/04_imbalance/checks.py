@@ -1,0 +1,489 @@
+"""Imbalance and leakage: is validation told the truth, and is every class recognised?"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
+from grader.checks.check import Evidence
+from grader.checks.verdict import number
+from grader.datasets import Images
+from grader.datasets.archive import archive
+
+SIZE = 12
+COUNTS = (400, 14, 14)  # images of the common class and of the two rare ones
+N_TRAIN, N_TEST = 4000, 2000  # drawn over ten classes, so 400 and 200 a class
+STEPS, BATCH, LEARNING_RATE = 168, 32, 0.002  # of the controls
+HELD_OUT = 32  # images in the sick validation part
+FIFTH, SLACK = 0.2, 0.05  # share that is to be held out
+
+# Classes and counts of the archives that `split` is measured on. Several classes each, because
+# every class is one more chance for a split by lot to miss its share.
+ARCHIVES = (
+    ((0, 1, 2), (200, 24, 12)),
+    ((3, 4, 1, 6, 7), (15, 80, 40, 25, 60)),
+    ((8, 9, 0, 1), (60, 20, 100, 35)),
+    ((2, 4, 6, 8, 3), (70, 50, 30, 15, 70)),
+    ((3, 9, 7, 1, 6), (20, 90, 20, 60, 30)),
+    ((0, 3, 8), (120, 60, 40)),
+    ((9, 2, 4, 7, 0, 1), (40, 40, 15, 60, 25, 40)),
+    ((6, 0, 3, 9), (30, 90, 60, 40)),
+)
+
+CAUSES = {
+    "imbalance": "One class is so common that naming it always is right nearly always, and a loss "
+    "averaged over images hardly hears the others.",
+    "leak": "Copies in both parts make validation kinder than it should be. Here the rare classes "
+    "are missed on images without copies, and in training too.",
+    "labels": "Wrong labels spare no class. Here one class is recognised nearly always, on unseen "
+    "images as well.",
+    "overfitting": "What is learned by heart is recognised at least in training. Look at the rare "
+    "classes in the first panel.",
+    "drift": "Images from elsewhere would be missed in the last panel only, and the common class "
+    "with them.",
+}
+
+# Limits from 20 seeds of every answer in both frameworks; see calibration/.
+KEPT = Threshold("scenes lost or images used twice", 0, "at most")
+LEAK = Threshold("validation images whose scene is in training, share", 0.02, "at most")
+STRATA = Threshold("a class's miss of its share, against a draw by lot", 0.35, "at most")
+SCORE = Threshold("pairs of classifiers put in the right order, share", 1, "at least")
+RECOVERS = Threshold("balanced accuracy, share of the way from sick to balanced", 0.3, "at least")
+COMMON = Threshold("recall of the common class, share of the sick control's", 0.25, "at least")
+
+
+def constant_accuracy(case: Case) -> float:
+    """What always naming the commonest class is right on, in the sick validation part."""
+    images, _ = archive(case.draw("train", N_TRAIN, SIZE), (0, 1, 2), COUNTS, copies=0.5,
+                        seed=case.seed)  # fmt: skip
+    _, validation = _sick_split(len(images))
+    counts = np.bincount(images.labels[validation])
+    return float(counts.max() / counts.sum())
+
+
+def _sick_split(n: int) -> tuple[np.ndarray, np.ndarray]:
+    order = np.random.default_rng(0).permutation(n)
+    return order[HELD_OUT:], order[:HELD_OUT]
+
+
+# ---- the split and the number --------------------------------------------------------------------
+
+
+def _archives(case: Case) -> list[tuple[Images, np.ndarray]]:
+    drawn = case.draw("train", 2000, SIZE)
+    return [
+        archive(drawn, classes, counts, copies=0.5, seed=100 * case.seed + i)
+        for i, (classes, counts) in enumerate(ARCHIVES)
+    ]
+
+
+def collect_validation(case: Case, answer: Answer) -> dict[str, Any]:
+    """Split every archive, and score four classifiers whose order is beyond doubt."""
+    splits, scores = [], []
+    for images, _ in _archives(case):
+        splits.append(_indices(answer.split(images.images.copy(), images.labels.copy()), images))
+    for labels in _probe_labels(case):
+        scores.append([_score(answer.score, labels, p) for p in _probes(labels).values()])
+    return {"splits": splits, "scores": scores}
+
+
+def _indices(parts: Any, images: Images) -> dict[str, Any]:
+    """What `split` returned, as lists of positions.
+
+    Raises:
+        AnswerError: no pair of index arrays, positions that do not exist, or an empty part.
+    """
+    n = len(images)
+    try:
+        train, validation = (np.asarray(part) for part in parts)
+    except (TypeError, ValueError):
+        raise AnswerError(
+            f"`split` returned a {type(parts).__name__}; return two arrays of positions, those for "
+            "training and those for validation."
+        ) from None
+    read = []
+    for name, part in (("training", train), ("validation", validation)):
+        if part.dtype == bool and part.shape == (n,):
+            part = np.flatnonzero(part)
+        if part.ndim != 1 or part.size == 0 or part.dtype.kind not in "iu":
+            raise AnswerError(
+                f"For {name}, `split` returned an array of shape {part.shape} and type "
+                f"{part.dtype}; return the positions of at least one image, as integers."
+            )
+        if part.min() < 0 or part.max() >= n:
+            raise AnswerError(
+                f"For {name}, `split` returned positions from {part.min()} to {part.max()}; "
+                f"there are {n} images, so give positions from 0 to {n - 1}."
+            )
+        read.append(part)
+    return {"train": read[0], "validation": read[1]}
+
+
+def _score(function: Callable[..., Any], labels: np.ndarray, predicted: np.ndarray) -> float:
+    value = function(labels.copy(), predicted.copy())
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise AnswerError(
+            f"`score` returned a {type(value).__name__}; return one number, higher for the better "
+            "classifier."
+        ) from None
+
+
+def _probe_labels(case: Case) -> list[np.ndarray]:
+    """Labels of two archives in which the commonest class is another one each time."""
+    return [
+        np.random.default_rng([case.seed, i]).permutation(np.repeat(np.arange(len(counts)), counts))
+        for i, counts in enumerate((COUNTS, (9, 11, 13, 500)))
+    ]
+
+
+def _probes(labels: np.ndarray) -> dict[str, np.ndarray]:
+    """Predictions of four classifiers.
+
+    "fair" recognises four fifths of every class and gives the rest to the next class; its accuracy
+    is below that of "common", which always names the commonest class.
+    """
+    counts = np.bincount(labels)
+    fair = labels.copy()
+    for label in range(len(counts)):
+        members = np.flatnonzero(labels == label)
+        fair[members[round(0.8 * len(members)) :]] = (label + 1) % len(counts)
+    return {
+        "common": np.full_like(labels, counts.argmax()),
+        "rare": np.full_like(labels, counts.argmin()),
+        "fair": fair,
+        "perfect": labels.copy(),
+    }
+
+
+def untouched_validation(evidence: Evidence) -> bool:
+    """The starter: the same images by lot, and accuracy as the number."""
+    same = all(
+        np.array_equal(s["validation"], _sick_split(len(s["train"]) + len(s["validation"]))[1])
+        for s in evidence["splits"]
+    )
+    return same and all(common > fair for common, _, fair, _ in evidence["scores"])
+
+
+def judge_validation(case: Case, evidence: Evidence) -> list[Finding]:
+    """Four gates: nothing lost, nothing shared, every class in its share, an honest number."""
+    parts = [
+        _Part(images, scenes, np.asarray(s["train"]), np.asarray(s["validation"]))
+        for (images, scenes), s in zip(_archives(case), evidence["splits"], strict=True)
+    ]
+    return [_kept(parts), _leaks(parts), _strata(parts), _orders(evidence["scores"])]
+
+
+class _Part(NamedTuple):
+    """One archive and how it was split."""
+
+    images: Images
+    scenes: np.ndarray
+    train: np.ndarray
+    validation: np.ndarray
+
+    @property
+    def share(self) -> float:
+        """Share of the images that is held out."""
+        return len(np.unique(self.validation)) / len(self.images)
+
+    def misses(self, first: np.ndarray | None) -> np.ndarray:
+        """How far each class is from its share, in standard deviations of a draw by lot.
+
+        Args:
+            first: one image of each scene, to count scenes; None counts images.
+        """
+        labels, held = self.images.labels, np.zeros(len(self.images), bool)
+        held[self.validation] = True
+        if first is not None:
+            held = np.isin(self.scenes, self.scenes[held])[first]
+            labels = labels[first]
+        counts = np.bincount(labels)
+        share = np.clip(held.mean(), FIFTH - SLACK, FIFTH + SLACK)
+        expected = share * counts
+        by_lot = np.sqrt(FIFTH * (1 - FIFTH) * counts)  # of a binomial count
+        return np.abs(np.bincount(labels[held], minlength=len(counts)) - expected) / by_lot
+
+
+def _kept(parts: list[_Part]) -> Finding:
+    lost = sum(len(np.setdiff1d(p.scenes, p.scenes[np.r_[p.train, p.validation]])) for p in parts)
+    repeated = sum(len(p.validation) - len(np.unique(p.validation)) for p in parts)
+    both = sum(len(np.intersect1d(p.train, p.validation)) for p in parts)
+    total = sum(len(p.images) for p in parts)
+    if both:
+        measured = f"{both} of {total} images are in both parts."
+        means = "What is repeated before the split comes to lie on both sides of it."
+        look_next = "Count how often each position occurs in what `split` returns."
+    elif repeated:
+        measured = f"The validation parts name {repeated} images more than once."
+        means = "A repeated image adds weight and no knowledge; validation is to stay as it is."
+        look_next = "Count how often each position occurs in the validation part."
+    else:
+        measured = f"{lost} scenes are in neither part."
+        means = "What is left out is neither learned nor measured; of rare classes little is left."
+        look_next = "Count the images of each class before and after the split."
+    return KEPT.finding(lost + repeated + both, measured=measured, means=means, look_next=look_next)
+
+
+def _leaks(parts: list[_Part]) -> Finding:
+    held = sum(len(p.validation) for p in parts)
+    leaked = identical = 0
+    for p in parts:
+        shared = np.isin(p.scenes[p.validation], p.scenes[p.train])
+        leaked += int(shared.sum())
+        known = {p.images.images[i].tobytes() for i in p.train}
+        identical += sum(p.images.images[i].tobytes() in known for i in p.validation)
+    if identical:
+        means = f"{identical} of them have the same bytes as a training image."
+        look_next = "Compare the bytes of the images in the two parts, then how they look."
+    else:
+        means = "None has the same bytes as a training image, so a hash of the bytes is silent."
+        look_next = (
+            "Look at the nearest training image of each validation image, and how far it is."
+        )
+    return LEAK.finding(
+        leaked / held,
+        measured=f"Of {held} validation images, {leaked} show a scene that is in training too.",
+        means=means,
+        look_next=look_next,
+    )
+
+
+def _strata(parts: list[_Part]) -> Finding:
+    firsts = [np.unique(p.scenes, return_index=True)[1] for p in parts]
+    by_image = np.concatenate([p.misses(None) for p in parts])
+    by_scene = np.concatenate([p.misses(f) for p, f in zip(parts, firsts, strict=True)])
+    # Who counts scenes must miss a little in images, and the other way round: the kinder one.
+    miss = min(by_image.mean(), by_scene.mean())
+    shares = [p.share for p in parts]
+    if not FIFTH - SLACK <= float(np.mean(shares)) <= FIFTH + SLACK:
+        means = (
+            f"Held out are {100 * min(shares):.0f} to {100 * max(shares):.0f} % of the images, "
+            "and a fifth was asked for; of a rare class that is too few to measure, or too many to "
+            "do without."
+        )
+    else:
+        means = "The classes are held out as chance has it, and chance is unkind to rare classes."
+    at = int(np.argmax(by_image))
+    names = [(p, label) for p in parts for label in range(len(p.images.classes))]
+    part, label = names[at]
+    n = int((part.images.labels == label).sum())
+    got = int((part.images.labels[part.validation] == label).sum())
+    return STRATA.finding(
+        float(miss),
+        measured=f"The classes miss their share of validation by {number(miss)} standard "
+        f"deviations of a draw by lot, on average; the worst has {got} of its {n} images there.",
+        means=means,
+        look_next="Count the images of each class in the two parts, for several archives.",
+    )
+
+
+def _orders(scores: list[list[float]]) -> Finding:
+    right, wrong = 0, ""
+    for common, rare, fair, perfect in scores:
+        pairs = {
+            "always names the commonest class": (common, fair),
+            "always names the rarest class": (rare, fair),
+        }
+        for name, (worse, better) in pairs.items():
+            right += better > worse
+            if not better > worse and not wrong:
+                wrong = (
+                    f"A classifier that {name} scores {number(worse)}; one that recognises four "
+                    f"fifths of every class scores {number(better)}."
+                )
+        right += perfect > fair
+        if not perfect > fair and not wrong:
+            wrong = (
+                f"A classifier without a mistake scores {number(perfect)}; one that recognises "
+                f"four fifths of every class scores {number(fair)}."
+            )
+    return SCORE.finding(
+        right / (3 * len(scores)),
+        measured=wrong,
+        means="The number does not weigh what it is to weigh: every class alike, however rare.",
+        look_next="Work out by hand what `score` gives to a program that looks at no image.",
+    )
+
+
+# ---- the training --------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=4)
+def _material(case: Case) -> tuple[Images, Images, Images]:
+    """Training images, as many balanced ones, and unseen balanced images.
+
+    The common class is another number than in the notebook: what counts is in the labels.
+    """
+    classes, counts = (1, 0, 2), (COUNTS[1], COUNTS[0], COUNTS[2])
+    drawn = case.draw("train", N_TRAIN, SIZE)
+    train, _ = archive(drawn, classes, counts, seed=case.seed)
+    even = [len(train) // len(train.classes)] * len(counts)
+    balanced, _ = archive(drawn, classes, even, seed=case.seed + 1)
+    unseen, _ = archive(case.draw("test", N_TEST, SIZE), classes, [N_TEST] * 3, seed=case.seed)
+    return train, balanced, unseen
+
+
+def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
+    """Train on few images of some classes, predict unseen images of all; the same for controls."""
+    fw = case.fw
+    assert fw is not None
+    train, _, unseen = _material(case)
+    fw.set_seed(case.seed)
+    model = answer.train(train.images.copy(), train.labels.copy())
+    named = fw.to_numpy(answer.predict(model, unseen.images.copy()))
+    if named.shape != (len(unseen),) or named.dtype.kind not in "iu":
+        raise AnswerError(
+            f"`predict` returned an array of shape {named.shape} and type {named.dtype} for "
+            f"{len(unseen)} images; return one class number for each, as integers."
+        )
+    return {
+        "predicted": named,
+        "starter": _same_program(answer.train, answer.sick_train)
+        and _same_program(answer.predict, answer.sick_predict),
+        **_controls(case),
+    }
+
+
+def _same_program(one: Any, other: Any) -> bool:
+    """True for two functions whose text says the same, but for their names and comments."""
+    try:
+        a, b = (ast.parse(textwrap.dedent(inspect.getsource(f))).body[0] for f in (one, other))
+    except (OSError, TypeError, SyntaxError, IndexError):
+        return False  # no text to compare, so nothing is known to be the starter
+    if not isinstance(a, ast.FunctionDef) or not isinstance(b, ast.FunctionDef):
+        return False
+    return [ast.dump(n) for n in (a.args, *a.body)] == [ast.dump(n) for n in (b.args, *b.body)]
+
+
+@lru_cache(maxsize=4)
+def _controls(case: Case) -> dict[str, Any]:
+    """One plain program on the archive's images, and on as many balanced ones."""
+    train, balanced, unseen = _material(case)
+    return {
+        "sick": _control(case, train, unseen.images),
+        "balanced": _control(case, balanced, unseen.images),
+    }
+
+
+def _control(case: Case, train: Images, unseen: np.ndarray) -> np.ndarray:
+    fw = case.fw
+    assert fw is not None
+    fw.set_seed(case.seed)
+    model = fw.plain_cnn(SIZE, len(train.classes))
+    fw.train(
+        model,
+        fw.from_images(train.images / 255),
+        train.labels,
+        steps=STEPS,
+        batch_size=BATCH,
+        learning_rate=LEARNING_RATE,
+        optimizer="adam",
+        seed=case.seed,
+    )
+    return np.asarray(fw.predict(model, fw.from_images(unseen / 255)).argmax(axis=1))
+
+
+def untouched_repair(evidence: Evidence) -> bool:
+    """The starter: both functions do what the sick ones do, and one class is nearly all it says."""
+    commonest = np.bincount(np.maximum(evidence["predicted"], 0)).max()
+    return bool(evidence["starter"] and commonest > 0.8 * len(evidence["predicted"]))
+
+
+def judge_repair(case: Case, evidence: Evidence) -> list[Finding]:
+    """Two gates: the classes on average, and what the common class pays for it."""
+    train, _, unseen = _material(case)
+    k = len(unseen.classes)
+
+    def recalls(name: str) -> np.ndarray:
+        named = np.asarray(evidence[name])
+        return np.array([(named[unseen.labels == label] == label).mean() for label in range(k)])
+
+    answer, sick, balanced = recalls("predicted"), recalls("sick"), recalls("balanced")
+    common = int(np.bincount(train.labels).argmax())
+    return [
+        _recovers(np.asarray(evidence["predicted"]), answer, sick, balanced, common),
+        COMMON.finding(
+            float(answer[common] / sick[common]) if sick[common] else np.nan,
+            measured=f"Of the common class {100 * answer[common]:.0f} % are recognised; the sick "
+            f"control recognises {100 * sick[common]:.0f} %, a balanced one "
+            f"{100 * balanced[common]:.0f} %.",
+            means="The rare classes are gained at the cost of the common one: they weigh more now "
+            "than it does.",
+            look_next="Add up what each class weighs in one epoch: its images, times how often "
+            "each is drawn, times its weight in the loss.",
+        ),
+    ]
+
+
+def _recovers(
+    named: np.ndarray, answer: np.ndarray, sick: np.ndarray, balanced: np.ndarray, common: int
+) -> Finding:
+    mine, from_, to = answer.mean(), sick.mean(), balanced.mean()
+    rare = np.delete(answer, common)
+    commonest = int(np.bincount(np.maximum(named, 0)).argmax())
+    one = float((named == commonest).mean())
+    if one > 0.95 and commonest != common:
+        means = (
+            f"{100 * one:.0f} % of the images are given to one rare class: the mistake has only "
+            "moved."
+        )
+        look_next = "Count how often each class is named on the validation images."
+    elif rare.max() < 0.3:
+        means = (
+            "The rare classes are still missed. The class numbers of these images are others than "
+            "in the notebook; what counts is how many images there are of each."
+        )
+        look_next = "Add up what each class weighs in one epoch, for these labels."
+    else:
+        means = "Something is gained, and not for every class."
+        look_next = "Look at the recall of each class, in training and on unseen images."
+    per_class = ", ".join(f"{100 * r:.0f}" for r in answer)
+    return RECOVERS.finding(
+        float((mine - from_) / (to - from_)) if to > from_ else np.nan,
+        measured=f"On unseen images the recalls of the classes are {per_class} %, on average "
+        f"{100 * mine:.0f} %; of the sick control {100 * from_:.0f} %, of the same program with "
+        f"balanced images {100 * to:.0f} %.",
+        means=means,
+        look_next=look_next,
+    )
+
+
+CHECKS = [
+    Diagnosis(
+        causes=CAUSES,
+        cause="imbalance",
+        reading="accuracy of always naming the commonest class on the validation images, from 0 "
+        "to 1",
+        measure=constant_accuracy,
+        tolerance=0.006,
+    ),
+    Check(
+        name="validation",
+        points=4,
+        takes=("split", "score"),
+        collect=collect_validation,
+        judge=judge_validation,
+        untouched=untouched_validation,
+        seconds=2,
+        when_passed="Nothing is lost and nothing is shared, every class is held out in its share, "
+        "and the number cannot be earned without looking at the images.",
+    ),
+    Check(
+        name="repair",
+        points=3,
+        takes=("train", "predict", "sick_train", "sick_predict"),
+        collect=collect_repair,
+        judge=judge_repair,
+        untouched=untouched_repair,
+        seconds=4,
+    ),
+]
