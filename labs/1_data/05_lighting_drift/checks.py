@@ -37,9 +37,15 @@ CAUSES = {
 }
 
 # Limits from 20 seeds of every answer in both frameworks; see calibration/.
-HOLDS = Threshold("accuracy in shifted light, share of the way to the oracle", 0.2, "at least")
-NOON = Threshold("accuracy at noon, share of the sick control's", 0.45, "at least")
-TELLS = Threshold("alarms in the evening minus alarms at noon, worse camera", 0.5, "at least")
+HOLDS = Threshold(
+    "accuracy in shifted light, share of the way to the oracle; -1 where noon is lost",
+    0.2,
+    "at least",
+)
+# Noon is lost below this share of the sick program's accuracy there. Wide, because colour and
+# brightness belong to these classes: training on light costs a fifth of it (see the lab).
+NOON = 0.4
+TELLS = Threshold("alarms in the evening minus alarms at noon, worse camera", 0.3, "at least")
 # Five in a hundred and three binomial standard deviations of 200 windows.
 FALSE = Threshold("false alarms, share of clean windows", 0.096, "at most")
 MISSES = Threshold("alarms, share of the windows of the most missed drift", 0.75, "at least")
@@ -185,53 +191,45 @@ def _unchanged(
 
 
 def judge_robustness(case: Case, evidence: Evidence) -> list[Finding]:
-    """Two gates: accuracy in shifted light, and what it costs at noon."""
+    """One gate: accuracy in shifted light, by a program that still knows noon."""
     labels = case.draw("test", N_TEST, SIZE).labels
 
     def curve(name: str) -> Curve:
-        return measure_curve(
-            STRENGTHS, np.split(np.asarray(evidence[name]), len(STRENGTHS)), labels
-        )
+        lights = np.split(np.asarray(evidence[name]), len(STRENGTHS))
+        return measure_curve(STRENGTHS, lights, labels)
 
     own, sick, oracle = curve("predicted"), curve("sick"), curve("oracle")
     gap = oracle.shifted - sick.shifted
     share = (own.shifted - sick.shifted) / gap if gap > 0 else math.nan
-    kept = own.unshifted / sick.unshifted if sick.unshifted > 0 else math.nan
-    if NOON.holds(kept):
+    lost = not own.unshifted >= NOON * sick.unshifted
+    if lost and own.accuracy[-1] > own.unshifted + 0.1:
         means = (
-            f"At noon it is right on {100 * own.unshifted:.0f} %, so the program learns; what it "
-            "has learned still goes with the light."
+            "The program has moved from one light to another, and noon is now the light it does "
+            "not know."
         )
+        look_next = "Measure the brightness of what the model trains on: does it still cover noon?"
+    elif lost:
+        means = "Noon is lost: what the model trains on shows little of what it is served."
+        look_next = (
+            "Print the range of what `train_batch` and `serve_batch` return, and look at a few of "
+            "those images."
+        )
+    else:
+        means = "The program learns, and what it has learned still goes with the light."
         look_next = (
             "Compare two numbers: how far the live images' brightness and colour lie from the "
             "reference, and how far what the model trains on varies in both."
         )
-    else:
-        means = (
-            f"At noon it is right on only {100 * own.unshifted:.0f} %; the sick program reaches "
-            f"{100 * sick.unshifted:.0f} % there. What the model trains on shows little of the "
-            "images."
-        )
-        look_next = "Print the range of what `train_batch` returns, and look at a few images of it."
     return [
         HOLDS.finding(
-            share,
+            -1.0 if lost else share,
             measured=f"In shifted light, averaged over four strengths, the program is right on "
             f"{100 * own.shifted:.0f} %; the sick control on {100 * sick.shifted:.0f} %, an oracle "
-            f"that trains in that light on {100 * oracle.shifted:.0f} %. That is "
-            f"{number(share)} of the way.",
+            f"that trains in that light on {100 * oracle.shifted:.0f} %. At noon it is right on "
+            f"{100 * own.unshifted:.0f} %, the sick control on {100 * sick.unshifted:.0f} %.",
             means=means,
             look_next=look_next,
-        ),
-        NOON.finding(
-            kept,
-            measured=f"At noon the program is right on {100 * own.unshifted:.0f} %; the sick "
-            f"control on {100 * sick.unshifted:.0f} %.",
-            means="The program has moved from one light to another, and noon is now the light it "
-            "does not know.",
-            look_next="Measure the brightness of what the model trains on: does it still cover "
-            "noon?",
-        ),
+        )
     ]
 
 
@@ -431,7 +429,7 @@ CHECKS = [
     ),
     Check(
         name="robustness",
-        points=4,
+        points=3,
         takes=("train_batch", "serve_batch", "build_model"),
         collect=collect_robustness,
         judge=judge_robustness,

@@ -33,9 +33,10 @@
 # What somebody saw: on validation the network is about as good as on the day it was accepted. On
 # the labelled tiles from the field it is little better than guessing. Nothing had raised an alarm.
 
-# %% images
+# %% imports
 import numpy as np
 
+# %% images
 train = lab.draw("train", 1000, 12)
 reference = lab.draw("validation", 500, 12)
 live = lab.draw("field", 500, 12)
@@ -143,8 +144,8 @@ lab.check("diagnosis")
 #
 # The check trains your program on other noon images and serves unseen ones in five lights, from
 # noon (0) to the light of the field (1). It compares the accuracy in the four shifted lights with
-# two controls: the sick program, and an oracle that trains in those very lights. Then it looks at
-# what you pay at noon.
+# two controls: the sick program, and an oracle that trains in those very lights. A program that
+# loses more than three fifths of its accuracy at noon has only moved, and does not count.
 
 
 # %% robustness tags=["answer", "pytorch"]

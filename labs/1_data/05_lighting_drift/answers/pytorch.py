@@ -60,21 +60,6 @@ def train_batch(images):
 serve_batch = sick_batch
 build_model = network
 
-# %% flips_and_adds_noise cell="robustness" kind="wrong" says="of the way"
-import torch
-from torchvision.transforms import v2
-
-flip = v2.RandomHorizontalFlip()
-
-
-def train_batch(images):
-    x = flip(sick_batch(images))
-    return x + 0.2 * torch.randn_like(x)
-
-
-serve_batch = sick_batch
-build_model = network
-
 # %% trains_in_the_evening_only cell="robustness" kind="wrong" says="noon is now the light"
 # Every training image gets the light of the field: the network has moved, not widened.
 light = live.images.mean(axis=(0, 1, 2)) / reference.images.mean(axis=(0, 1, 2))
@@ -241,18 +226,18 @@ def make_monitor(reference):
     return monitor
 
 
-# %% tests_eight_numbers_at_five_percent cell="monitor" kind="wrong" says="chance alone"
+# %% tests_seven_numbers_at_ten_percent cell="monitor" kind="wrong" says="chance alone"
 def make_monitor(reference):
     def statistics(images):
-        means, spreads = images.mean(axis=(1, 2)), images.std(axis=(1, 2))
-        return np.column_stack([means, spreads, means[:, 0] - means[:, 2], images[:, 5, 5, 1]])
+        upper, lower = images[:, :5].mean(axis=(1, 2)), images[:, 5:].mean(axis=(1, 2))
+        return np.column_stack([upper + lower, upper - lower, lower[:, 0] - lower[:, 2]])
 
     usual = statistics(reference)
 
     def monitor(window):
         error = usual.std(axis=0) * np.sqrt(1 / len(window) + 1 / len(usual))
         z = np.abs(statistics(window).mean(axis=0) - usual.mean(axis=0)) / error
-        return bool(z.max() > 1.96)
+        return bool(z.max() > 1.8)
 
     return monitor
 
@@ -307,8 +292,8 @@ class Chart:
         return np.column_stack([red + green + blue, red - green, blue - green])
 
     def __call__(self, window):
-        self.kept = 0.6 * self.kept + 0.4 * self.numbers(window).mean(axis=0)
-        error = self.spread * np.sqrt(0.25 / len(window) + 1 / self.size)
+        self.kept = 0.4 * self.kept + 0.6 * self.numbers(window).mean(axis=0)
+        error = self.spread * np.sqrt(0.43 / len(window) + 1 / self.size)
         return bool((np.abs(self.kept - self.mean) / error > 4).any())
 
 
