@@ -217,6 +217,41 @@ def mislabel(
     return replace(images, labels=wrong), Truth("mislabel", hit, truth)
 
 
+def careless_labels(
+    images: Images, rate: float = 0.15, *, copies: int = 8, seed: int = 0
+) -> tuple[Images, Truth]:
+    """Labels by a careless annotator: each class is taken for one other, some far more often.
+
+    The shares of the classes run evenly from half of `rate` to one and a half times `rate`. On top,
+    `copies` rightly labelled images are there a second time, with the wrong label; the order is
+    shuffled.
+
+    Returns:
+        The images, len(images) + copies of them. Affected are the wrong labels. Parameters: labels
+        (the true ones), rate (one a class), confuse (the wrong label of each class, int64 (K,)),
+        pairs (int64 (copies, 2): positions of an original and of its copy).
+    """
+    k = len(images.classes)
+    turn = exact.order(k, "careless turn", seed)
+    confuse = np.empty(k, np.int64)
+    confuse[turn] = np.roll(turn, -1)
+    rates = np.empty(k)
+    rates[exact.order(k, "careless rate", seed)] = np.linspace(0.5 * rate, 1.5 * rate, k)
+    noisy, flips = mislabel(images, rates, confuse=dict(enumerate(confuse.tolist())), seed=seed)
+    right = np.flatnonzero(~flips.affected)
+    originals = right[exact.order(len(right), "careless copies", seed)[:copies]]
+    order = exact.order(len(images) + len(originals), "careless order", seed)
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    true = np.r_[images.labels, images.labels[originals]][order]
+    labels = np.r_[noisy.labels, confuse[images.labels[originals]]][order]
+    pixels = np.concatenate([images.images, images.images[originals]])[order]
+    pairs = np.stack([place[originals], place[len(images) :]], axis=1)
+    truth = {"labels": true, "rate": rates, "confuse": confuse, "pairs": pairs}
+    result = replace(images, images=pixels, labels=labels)
+    return result, Truth("careless_labels", labels != true, truth)
+
+
 def labels_from_one(images: Images) -> tuple[Images, Truth]:
     """Labels 1..K where 0..K-1 are meant, as another tool counts them. Parameters: by."""
     hit = np.ones(len(images), bool)

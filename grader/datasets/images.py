@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -36,3 +37,13 @@ class Images:
     def pick(self, index: np.ndarray) -> Images:
         """Those at `index` (integers or a mask), in that order, copied."""
         return replace(self, images=self.images[index], labels=self.labels[index])
+
+    def only(self, classes: Sequence[int]) -> Images:
+        """Those of a few classes, in the order they were; labels count within these classes."""
+        chosen = sorted(set(classes))
+        mask = np.isin(self.labels, chosen)
+        return Images(
+            self.images[mask],
+            np.searchsorted(chosen, self.labels[mask]).astype(np.int64),
+            tuple(self.classes[label] for label in chosen),
+        )
