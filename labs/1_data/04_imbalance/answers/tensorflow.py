@@ -209,7 +209,7 @@ def train(images, labels):
             keras.Input((SIZE, SIZE, 3)),
             keras.layers.Rescaling(1 / 127.5, offset=-1),
             keras.layers.Conv2D(24, 3, padding="same", activation="elu"),
-            keras.layers.AveragePooling2D(),
+            keras.layers.AveragePooling2D(2),
             keras.layers.Conv2D(32, 3, padding="same", activation="elu"),
             keras.layers.MaxPooling2D(),
             keras.layers.Flatten(),
@@ -225,7 +225,7 @@ def train(images, labels):
             logits = model(x, training=True)
             loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits))
         gradients = tape.gradient(loss, model.trainable_variables)
-        optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
 
     generator = np.random.default_rng(int(labels[:50].sum()))
     for _ in range(120):
