@@ -237,7 +237,9 @@ def careless_labels(
     confuse[turn] = np.roll(turn, -1)
     rates = np.empty(k)
     rates[exact.order(k, "careless rate", seed)] = np.linspace(0.5 * rate, 1.5 * rate, k)
-    noisy, flips = mislabel(images, rates, confuse=dict(enumerate(confuse.tolist())), seed=seed)
+    noisy, flips = mislabel(
+        images, rates.tolist(), confuse=dict(enumerate(confuse.tolist())), seed=seed
+    )
     right = np.flatnonzero(~flips.affected)
     originals = right[exact.order(len(right), "careless copies", seed)[:copies]]
     order = exact.order(len(images) + len(originals), "careless order", seed)
