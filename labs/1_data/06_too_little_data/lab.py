@@ -353,8 +353,8 @@ unseen = photographs("test", 500)
 STEPS = 240
 
 
-def outputs(sets, task, seed=0, steps=STEPS):
-    """Accuracy on unseen images after training on each set (images 0..255, labels), (sets,)."""
+def unseen_accuracy(sets, task, seed=0, steps=STEPS):
+    """Accuracy on a task's images after training on each set (images 0..255, labels), (sets,)."""
     given = [(lab.fw.from_images(np.asarray(x) / 255), y) for x, y in sets]
     logits = lab.fw.outputs_after_training(
         network(lab.seed + seed),
@@ -385,14 +385,14 @@ more = photographs("train", 1600)
 sizes = [20, 40, 80, 160]
 sets = [(more.images[: 10 * n], more.labels[: 10 * n]) for n in sizes]
 sets.append(pooled(training_batches, more.images[:200], more.labels[:200]))
-*curve, fresh = np.stack([outputs(sets, unseen, seed) for seed in (0, 1)], axis=1)
+*curve, fresh = np.stack([unseen_accuracy(sets, unseen, seed) for seed in (0, 1)], axis=1)
 worth = measure_worth(sizes, curve, fresh.mean())
 lab.show(draw_worth(worth), say_worth(worth))
 
 # %% [markdown] idiom tags=["pytorch"]
 # ## Where the draw takes place
 #
-# Three places in a PyTorch program look alike and are not. Each line below counts the different
+# Places in a PyTorch program that look alike and are not. Each line below counts the different
 # images in three epochs of 64 photographs, handed out in a fixed order; 192 would be all of them.
 
 # %% [markdown] idiom tags=["tensorflow"]
@@ -624,7 +624,7 @@ for task, known, asked in (("letters", train, unseen), ("ground", ground, unseen
         (np.concatenate([vary(known.images, rng) for _ in range(40)]), np.tile(known.labels, 40))
         for vary in variations.values()
     ]
-    runs = np.array([outputs(sets, asked, seed) for seed in range(3)])
+    runs = np.array([unseen_accuracy(sets, asked, seed) for seed in range(3)])
     for seed, row in enumerate(runs):
         print(
             f"{task + ', pair ' + str(seed + 1):26s}" + "".join(f"{100 * a:16.0f} %" for a in row)
