@@ -316,7 +316,7 @@ for smoothing in (0.0, 0.2):
 #
 # Folds do not depend on each other. On one accelerator they run one after the other with a larger
 # batch; on several, one fold each. Set `DATA` in the second cell to a folder of photographs to see
-# how the same search fares on harder images: the suspects become more, and more of them are right.
+# how the same search fares on harder images, with mistakes planted in the same way.
 
 # %% [markdown] read-on
 # ## Read on
