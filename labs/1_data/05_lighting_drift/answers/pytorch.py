@@ -226,18 +226,20 @@ def make_monitor(reference):
     return monitor
 
 
-# %% tests_seven_numbers_at_ten_percent cell="monitor" kind="wrong" says="chance alone"
+# %% tests_eighteen_numbers_at_five_percent cell="monitor" kind="wrong" says="chance alone"
 def make_monitor(reference):
     def statistics(images):
         upper, lower = images[:, :5].mean(axis=(1, 2)), images[:, 5:].mean(axis=(1, 2))
-        return np.column_stack([upper + lower, upper - lower, lower[:, 0] - lower[:, 2]])
+        left, right = images[:, :, :5].mean(axis=(1, 2)), images[:, :, 5:].mean(axis=(1, 2))
+        pixels = [images[:, row, column] for row in (2, 8) for column in (2, 8)]
+        return np.column_stack([upper - lower, left - right, *pixels])
 
     usual = statistics(reference)
 
     def monitor(window):
         error = usual.std(axis=0) * np.sqrt(1 / len(window) + 1 / len(usual))
         z = np.abs(statistics(window).mean(axis=0) - usual.mean(axis=0)) / error
-        return bool(z.max() > 1.8)
+        return bool(z.max() > 1.96)
 
     return monitor
 
