@@ -22,7 +22,6 @@ from jupyter_client.provisioning.factory import KernelProvisionerFactory
 PROVISIONER = "cnn-clinic-warm"
 """Name of the entry point under `jupyter_client.kernel_provisioners`."""
 
-_START = "forkserver"
 _PRELOAD = ("ipykernel.kernelapp", "ipykernel.ipkernel", "grader.checks.session")
 # ipykernel would set it before matplotlib is imported, which a forked kernel has behind it.
 _BACKEND = "module://matplotlib_inline.backend_inline"
@@ -36,12 +35,14 @@ def start_warm(framework: str) -> None:
     """
     os.environ[KernelProvisionerFactory.default_provisioner_name_env] = PROVISIONER
     os.environ.setdefault("MPLBACKEND", _BACKEND)
-    context = multiprocessing.get_context(_START)
+    context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([*_PRELOAD, f"grader.frameworks.{framework}"])
 
 
 class WarmProvisioner(LocalProvisioner):
     """Forks IPython kernels; a kernel of another language is started as usual."""
+
+    process: Any
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         if "ipykernel_launcher" not in cmd or "-f" not in cmd:
@@ -49,7 +50,7 @@ class WarmProvisioner(LocalProvisioner):
         folder = str(kwargs.get("cwd") or os.getcwd())
         environment = dict(kwargs.get("env") or os.environ)
         arguments = cmd[cmd.index("-f") :]
-        process = multiprocessing.get_context(_START).Process(
+        process = multiprocessing.get_context("forkserver").Process(
             target=_run_kernel, args=(arguments, environment, folder), name="kernel"
         )
         process.start()
