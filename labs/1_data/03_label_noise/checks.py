@@ -31,8 +31,8 @@ CAUSES = {
     "twice is among the training images themselves.",
 }
 
-# Limits from 20 seeds of every answer in both frameworks; see calibration/.
-RECALL = Threshold("wrong labels that are suspected, share", 0.48, "at least")
+# Limits from a few seeds of every answer; 20 seeds in both frameworks are still to be run.
+RECALL = Threshold("wrong labels that are suspected, share", 0.46, "at least")
 SPARED = Threshold("right labels suspected beyond the control's, share", 0.13, "at most")
 LEFT = Threshold("wrong labels in the new training set, share of those planted", 0.75, "at most")
 RECOVERED = Threshold("accuracy, share of the way from noisy to true labels", 0.3, "at least")
