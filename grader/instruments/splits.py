@@ -125,7 +125,7 @@ def draw_recalls(panels: Mapping[str, Mapping[str, Recalls]]) -> Figure:
         panels: by set of images, such as "validation"; in each by program, "sick" or "repaired".
     """
     with style():
-        figure, axes = new_figure(len(panels), width=4.6 * len(panels), height=3.7)
+        figure, axes = new_figure(len(panels), width=4.6 * len(panels), height=3.9)
         for ax, (name, programs) in zip(np.atleast_1d(axes), panels.items(), strict=True):
             _draw_panel(ax, name, programs)
     return figure
@@ -141,7 +141,7 @@ def _draw_panel(ax: Axes, name: str, programs: Mapping[str, Recalls]) -> None:
             x, recalls.recall, recalls.intervals, recalls.counts, strict=True
         ):
             if n == 0:
-                ax.annotate("no image", (place, 0.5), rotation=90, ha="center", va="center")
+                ax.annotate("no image", (place, 50), rotation=90, ha="center", va="center")
                 continue
             ax.plot([place, place], [100 * low, 100 * high], color=look["color"], linewidth=2)
             ax.plot(place, 100 * recall, look["marker"], color=look["color"], markersize=9)
@@ -150,16 +150,6 @@ def _draw_panel(ax: Axes, name: str, programs: Mapping[str, Recalls]) -> None:
                 va="center",
             )  # fmt: skip
         ax.axhline(100 * recalls.accuracy, color=look["color"], linestyle=look["linestyle"], lw=1)
-        above = i % 2 == 0
-        ax.annotate(
-            f"{program}: accuracy {100 * recalls.accuracy:.0f} %",
-            (k - 0.45, 100 * recalls.accuracy),
-            (0, 3 if above else -3),
-            textcoords="offset points",
-            ha="right",
-            va="bottom" if above else "top",
-            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5},
-        )
     ax.set_xticks(
         np.arange(k), [f"{c}\nn = {n}" for c, n in zip(first.classes, first.counts, strict=True)]
     )
@@ -167,7 +157,8 @@ def _draw_panel(ax: Axes, name: str, programs: Mapping[str, Recalls]) -> None:
     ax.set_ylim(-4, 112)
     ax.set_yticks(np.arange(0, 101, 25))
     ax.set_ylabel("recall (%), 95 % interval")
-    ax.set_title(f"{name}: {first.counts.sum()} images", fontsize=11)
+    accuracies = ", ".join(f"{p} {100 * r.accuracy:.0f} %" for p, r in programs.items())
+    ax.set_title(f"{name}: {first.counts.sum()} images\naccuracy (line): {accuracies}", fontsize=11)
 
 
 def say_recalls(name: str, recalls: Recalls) -> str:
