@@ -353,8 +353,8 @@ for name, steps_of in tutorial.items():
 # %% [markdown] seeds-reading
 # The two flips lose the same share of the labels, a quarter, and the zoom loses none. What a network
 # makes of a lost quarter is a matter of luck: with exactly as many wrong labels as right ones on two
-# of the four sides, the draw of the flips decides. Another seed changes the accuracies, and leaves
-# the first column as it is. Together the layers leave nothing to learn.
+# of the four sides, the draw of the flips decides. Run the table with another `SEED`: which column
+# changes? Together the layers leave nothing to learn.
 
 # %% [markdown] brightness tags=["pytorch"]
 # ## Brightness has a unit
