@@ -50,7 +50,7 @@ CAUSES = {
     "with them.",
 }
 
-# Limits from 20 seeds of every answer in both frameworks; see calibration/.
+# Limits from eight seeds of every answer in PyTorch; the margins are about three deviations.
 KEPT = Threshold("scenes lost or images used twice", 0, "at most")
 LEAK = Threshold("validation images whose scene is in training, share", 0.02, "at most")
 STRATA = Threshold("a class's miss of its share, against a draw by lot", 0.27, "at most")
