@@ -75,6 +75,8 @@ def _run(
                 kernel_name="python3",
                 cwd=folder,
                 log_output=False,
+                # The kernel's own notes on its connection would cut the progress bar to pieces.
+                extra_arguments=["--log-level=CRITICAL"],
                 progress_bar={"desc": f"{header.id} {framework}", "leave": False},
             )
         except PapermillExecutionError as error:
