@@ -96,7 +96,7 @@ build_model = network
 
 # %% jitters_brightness_and_colour cell="robustness" kind="right"
 # As far as the unlabelled live images are from the reference, and a little further; the light is
-# drawn inside the model, for every image, in training only.
+# drawn inside the model, for every image, in training only. More lights ask for more filters.
 import keras
 from keras import layers
 
@@ -124,9 +124,8 @@ serve_batch = train_batch
 
 def build_model(size, classes):
     scale = layers.Rescaling(1 / (255 * 0.12), offset=-0.36 / 0.12)
-    return keras.Sequential(
-        [keras.Input((size, size, 3)), RandomLight(), scale, network(size, classes)]
-    )
+    wider = lab.fw.two_block_network(size, classes, width=16, seed=lab.seed, device=lab.device)
+    return keras.Sequential([keras.Input((size, size, 3)), RandomLight(), scale, wider])
 
 
 # %% half_the_images_in_the_live_light cell="robustness" kind="right"
