@@ -97,9 +97,9 @@ def prepared(images, labels):
 
 
 def sick_training_batches(images, labels):
-    move = layers.RandomTranslation(
-        2 / images.shape[1], 2 / images.shape[2], fill_mode="constant"
-    )  # shares of height and width
+    height, width = (2 / n for n in images.shape[1:3])  # two pixels, as shares
+    # "nearest" moves by whole pixels: between pixels, strokes one pixel wide would be blurred.
+    move = layers.RandomTranslation(height, width, "constant", interpolation="nearest")
 
     def augment(image, label):
         return move(image, training=True), label
@@ -302,7 +302,8 @@ def evaluation_batches(images, labels):
 def training_batches(images, labels):
     batches = sick_training_batches(images, labels)
     ### BEGIN SOLUTION
-    move = layers.RandomTranslation(2 / images.shape[1], 2 / images.shape[2], fill_mode="constant")
+    height, width = (2 / n for n in images.shape[1:3])
+    move = layers.RandomTranslation(height, width, "constant", interpolation="nearest")
 
     def augment(some, numbers):
         return move(some, training=True), numbers
@@ -439,7 +440,7 @@ for place, batches_of in places.items():
 
 # %% idiom-run tags=["tensorflow", "proof"]
 some = prepared(train.images[:64], np.arange(64))
-move = layers.RandomTranslation(2 / 16, 2 / 16, fill_mode="constant")
+move = layers.RandomTranslation(2 / 16, 2 / 16, "constant", interpolation="nearest")
 counter = tf.data.Dataset.counter()
 
 
