@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -498,17 +500,59 @@ def outputs_after_training(
         Logits, float32 (sets, M, K).
     """
     _build(model, unseen)
-    variables = model.trainable_variables
-    update = keras.optimizers.Adam(learning_rate)
-    update.build(variables)
-    fresh = [np.array(v) for v in update.variables]
     start = get_state(model)
-    shape = tf.TensorSpec([None, *_tensor(unseen).shape[1:]], tf.float32)
+    learner, update, train_set = _trainer(model, tuple(_tensor(unseen).shape[1:]))
+    rates = tf.constant(learning_rate * (1 - np.arange(steps) / steps), tf.float32)
+    outputs = []
+    for x, y in sets:
+        set_state(learner, start)
+        for variable in update.variables:
+            variable.assign(tf.zeros_like(variable))
+        order = np.array(batch_order(len(y), batch_size, steps, seed), dtype=np.int64)
+        train_set(tf.cast(_tensor(x), tf.float32), _integers(y), tf.constant(order), rates)
+        outputs.append(predict(learner, unseen))
+    set_state(learner, start)
+    return np.stack(outputs)
+
+
+_PLAIN_LAYERS = (
+    keras.layers.BatchNormalization,
+    keras.layers.Conv2D,
+    keras.layers.Dense,
+    keras.layers.Flatten,
+    keras.layers.GlobalAveragePooling2D,
+    keras.layers.MaxPooling2D,
+    keras.layers.ReLU,
+)
+_TRAINERS: dict[str, tuple[keras.Model, keras.optimizers.Optimizer, Any]] = {}
+
+
+def _trainer(
+    model: keras.Model, shape: tuple[int, ...]
+) -> tuple[keras.Model, keras.optimizers.Optimizer, Any]:
+    """What `outputs_after_training` trains: a model, its optimizer, a traced run over a set.
+
+    Tracing takes longer than training here. So a plain stack of layers is cloned and its trace is
+    kept for models of the same design; any other model is trained itself.
+    """
+    key = ""
+    if isinstance(model, keras.Sequential) and all(type(x) in _PLAIN_LAYERS for x in model.layers):
+        designs = [{**x.get_config(), "name": type(x).__name__} for x in model.layers]
+        trained = [[w.trainable for w in x.weights] for x in model.layers]
+        key = json.dumps([shape, designs, trained], default=repr)
+        if key in _TRAINERS:
+            return _TRAINERS[key]
+        drawn = random.getstate()  # initial weights that nobody sees must not move it
+        model = keras.models.clone_model(model)
+        random.setstate(drawn)
+    variables = model.trainable_variables
+    update = keras.optimizers.Adam()
+    update.build(variables)
 
     # One trace for all sets, whatever their sizes, and one call for a set.
     @tf.function(
         input_signature=[
-            shape,
+            tf.TensorSpec([None, *shape], tf.float32),
             tf.TensorSpec([None], tf.int64),
             tf.TensorSpec([None, None], tf.int64),
             tf.TensorSpec([None], tf.float32),
@@ -522,17 +566,9 @@ def outputs_after_training(
                 value = _mean_loss(tf.gather(labels, order[step]), logits)
             update.apply_gradients(zip(tape.gradient(value, variables), variables, strict=True))
 
-    rates = tf.constant(learning_rate * (1 - np.arange(steps) / steps), tf.float32)
-    outputs = []
-    for x, y in sets:
-        set_state(model, start)
-        for variable, old in zip(update.variables, fresh, strict=True):
-            variable.assign(old)
-        order = np.array(batch_order(len(y), batch_size, steps, seed), dtype=np.int64)
-        train_set(tf.cast(_tensor(x), tf.float32), _integers(y), tf.constant(order), rates)
-        outputs.append(predict(model, unseen))
-    set_state(model, start)
-    return np.stack(outputs)
+    if key:
+        _TRAINERS[key] = model, update, train_set
+    return model, update, train_set
 
 
 def two_block_network(

@@ -1,4 +1,9 @@
-"""Label noise: are the wrong labels found, the right ones spared, and is training better for it?"""
+"""Label noise: are the wrong labels found, the right ones spared, and is training better for it?
+
+On these few hundred images confident learning itself suspects about one right label in ten. So the
+right labels are not held to a share of their own, but to what the same network suspects beside the
+learner.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +22,7 @@ KINDS = (0, 6, 7)  # of the ten kinds of ground; as far apart on tiles as in com
 SIZE, N_DRAWN, N_TEST = 16, 1600, 2000  # of which three in ten are of these kinds
 RATE, COPIES = 0.15, 8
 BATCH, LEARNING_RATE = 48, 0.007
-FOLDS, EPOCHS = 4, 6  # of the control
+FOLDS, STEPS = 4, 60  # of the control
 
 CAUSES = {
     "label-noise": "The same image cannot be of two kinds, so some labels are wrong. The network "
@@ -31,11 +36,11 @@ CAUSES = {
     "twice is among the training images themselves.",
 }
 
-# Limits from a few seeds of every answer; 20 seeds in both frameworks are still to be run.
-RECALL = Threshold("wrong labels that are suspected, share", 0.46, "at least")
-SPARED = Threshold("right labels suspected beyond the control's, share", 0.13, "at most")
+# Limits lie between the right and the wrong answers of 20 seeds in both frameworks; see calibration/.
+RECALL = Threshold("wrong labels that are suspected, share", 0.45, "at least")
+SPARED = Threshold("right labels suspected beyond the control's, share", 0.2, "at most")
 LEFT = Threshold("wrong labels in the new training set, share of those planted", 0.75, "at most")
-RECOVERED = Threshold("accuracy, share of the way from noisy to true labels", 0.3, "at least")
+RECOVERED = Threshold("accuracy, share of the way from noisy to true labels", 0.1, "at least")
 
 
 def same_image_twice(case: Case) -> float:
@@ -75,9 +80,7 @@ def _prepared(case: Case, images: np.ndarray) -> Any:
     return case.fw.from_images((images.astype(np.float32) - 110) / 45)
 
 
-def _ask(
-    case: Case, sets: list[tuple[np.ndarray, np.ndarray]], unseen: np.ndarray, epochs: int
-) -> np.ndarray:
+def _ask(case: Case, sets: list[tuple[np.ndarray, np.ndarray]], unseen: np.ndarray) -> np.ndarray:
     """Logits (sets, M, K) of the notebook's network, as its `confidence_after` trains it."""
     fw = case.fw
     assert fw is not None
@@ -86,7 +89,7 @@ def _ask(
         fw.quick_cnn(SIZE, len(KINDS)),
         [(_prepared(case, images), labels) for images, labels in sets],
         _prepared(case, unseen),
-        steps=epochs * (len(_plant(case.data, case.seed).noisy) // BATCH),
+        steps=STEPS,
         batch_size=BATCH,
         learning_rate=LEARNING_RATE,
         seed=case.seed,
@@ -103,7 +106,7 @@ def _control(case: Case) -> np.ndarray:
     images, given = noisy.images, noisy.labels
     fold = np.random.default_rng(case.seed % 2**32).permutation(len(given)) % FOLDS
     sets = [(images[fold != k], given[fold != k]) for k in range(FOLDS)]
-    logits = _ask(case, sets, images, EPOCHS)[fold, np.arange(len(given))].astype(np.float64)
+    logits = _ask(case, sets, images)[fold, np.arange(len(given))].astype(np.float64)
     exp = np.exp(logits - logits.max(axis=1, keepdims=True))
     p = exp / exp.sum(axis=1, keepdims=True)
     # Northcutt et al. (2021), section 3.1: a class is believed where it is surer than is usual for

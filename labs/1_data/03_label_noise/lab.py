@@ -17,7 +17,7 @@
 #   repair:
 #     - A network that has learned a label by heart repeats it. Which network has not seen this label?
 #     - Split the images into folds. Train without one fold, ask about that fold, and go round. Then suspect a label where the network is surer of another class than it usually is.
-#     - "`fold = np.random.default_rng(0).permutation(len(labels)) % 4`, then `confidence_after([(images[fold != k], labels[fold != k]) for k in range(4)], images, epochs=6)[fold, np.arange(len(labels))]`."
+#     - "`fold = np.random.default_rng(0).permutation(len(labels)) % 4`, then `confidence_after([(images[fold != k], labels[fold != k]) for k in range(4)], images, steps=60)[fold, np.arange(len(labels))]`."
 # ---
 
 # %% [markdown] story
@@ -34,8 +34,6 @@ from grader.datasets import faults
 kinds = (0, 6, 7)
 drawn = lab.draw("train", 1600, 16).only(kinds)
 train, planted = faults.careless_labels(drawn, 0.15, copies=8, seed=lab.seed)
-validation = lab.draw("validation", 1000, 16).only(kinds)
-test = lab.draw("test", 2000, 16).only(kinds)
 classes = train.classes
 print(f"{len(train)} training images of", ", ".join(classes))
 print("images of each given label:", np.bincount(train.labels))
@@ -46,22 +44,24 @@ print("images of each given label:", np.bincount(train.labels))
 
 
 # %% confidence
+import numpy as np
+
+
 def prepare(images):
     return lab.fw.from_images((images.astype(np.float32) - 110) / 45)
 
 
-def confidence_after(sets, unseen, epochs):
+def confidence_after(sets, unseen, steps):
     """Train a fresh network on each pair (images, labels), then ask it about `unseen`.
 
-    Returns probabilities of the classes, (sets, len(unseen), classes). `epochs` count in steps of
-    the whole training set, so that a smaller set is seen a little more often.
+    Ten steps are about one epoch here. Returns probabilities, (sets, len(unseen), classes).
     """
     lab.fw.set_seed(lab.seed)
     logits = lab.fw.outputs_after_training(
-        lab.fw.quick_cnn(unseen.shape[1], len(classes)),
+        lab.fw.quick_cnn(16, 3),  # pixels, classes
         [(prepare(images), labels) for images, labels in sets],
         prepare(unseen),
-        steps=epochs * (len(train) // 48),
+        steps=steps,
         batch_size=48,
         learning_rate=0.007,  # Adam, in a straight line down to 0
         seed=lab.seed,
@@ -72,6 +72,8 @@ def confidence_after(sets, unseen, epochs):
 
 # %% sick-run
 from grader.instruments.label_noise import Course
+
+validation = lab.draw("validation", 1000, 16).only(kinds)
 
 
 def watch(labels, chosen, epochs=30):
@@ -162,7 +164,7 @@ def find_wrong_labels(images, labels):
     # Each image is judged by the one network of four that has not been trained on it.
     fold = np.random.default_rng(0).permutation(len(labels)) % 4
     sets = [(images[fold != k], labels[fold != k]) for k in range(4)]
-    confidence = confidence_after(sets, images, epochs=6)[fold, np.arange(len(labels))]
+    confidence = confidence_after(sets, images, steps=60)[fold, np.arange(len(labels))]
     # How sure is it of class k for images that carry label k? Less than that is no evidence.
     usual = np.array([confidence[labels == k, k].mean() for k in range(confidence.shape[1])])
     sure = np.where(confidence >= usual, confidence, -1)
@@ -186,10 +188,10 @@ from grader.instruments.label_noise import (
 )  # fmt: skip
 
 wrong = planted.affected
-by_heart = confidence_after([(train.images, train.labels)], train.images, epochs=30)[0]
+by_heart = confidence_after([(train.images, train.labels)], train.images, steps=300)[0]
 fold = np.random.default_rng(0).permutation(len(train)) % 4
 sets = [(train.images[fold != k], train.labels[fold != k]) for k in range(4)]
-held_out = confidence_after(sets, train.images, epochs=6)[fold, np.arange(len(train))]
+held_out = confidence_after(sets, train.images, steps=60)[fold, np.arange(len(train))]
 audits = {
     "by heart": measure_labels(by_heart, train.labels),
     "held out": measure_labels(held_out, train.labels),
@@ -200,6 +202,7 @@ lab.show(draw_audit(audits, wrong, classes), say_audit(audits, wrong))
 # Your suspects against the truth, and the training run again without them.
 
 # %% after-run tags=["proof"]
+test = lab.draw("test", 2000, 16).only(kinds)
 suspects, new_labels = find_wrong_labels(train.images, train.labels)
 found = measure_found(suspects, wrong)
 print(f"suspected {suspects.sum()}: {100 * found.recall:.0f} % of the wrong labels are among them,")
@@ -213,7 +216,7 @@ for name, labels in (
     ("true labels", planted.parameters["labels"]),
 ):
     kept = labels >= 0
-    seen = confidence_after([(train.images[kept], labels[kept])], test.images, epochs=30)[0]
+    seen = confidence_after([(train.images[kept], labels[kept])], test.images, steps=300)[0]
     print(f"{name:13s} right on {100 * (seen.argmax(axis=1) == test.labels).mean():.0f} % unseen")
 
 # %% [markdown] tool
@@ -242,18 +245,18 @@ else:
 # ## Where advice and measurement part
 #
 # "Look at the images with the highest training loss" is common advice. It depends on when. The
-# table asks one network about its own training images, after more and more epochs.
+# table asks one network about its own training images, after more and more steps.
 
 # %% advice-run tags=["proof"]
-for epochs in (2, 4, 8, 16, 30):
-    own = confidence_after([(train.images, train.labels)], train.images, epochs)[0]
+for steps in (20, 40, 80, 160, 300):
+    own = confidence_after([(train.images, train.labels)], train.images, steps)[0]
     audit = measure_labels(own, train.labels)
     print(
-        f"{epochs:2d} epochs: a wrong label costs more than a right one in "
+        f"{steps:3d} steps: a wrong label costs more than a right one in "
         f"{100 * audit.ranking(wrong):.0f} % of pairs; {100 * (~audit.contradicted).mean():.0f} % "
         "of the given labels are repeated"
     )
-print(f"held out : {100 * audits['held out'].ranking(wrong):.0f} % of pairs")
+print(f" held out: {100 * audits['held out'].ranking(wrong):.0f} % of pairs")
 
 # %% [markdown] advice-reading
 # Early in training the loss of the training images themselves ranks well, because a network learns
