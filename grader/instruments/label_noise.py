@@ -148,17 +148,10 @@ def draw_course(
         for name, course in courses.items():
             look = _LOOKS.get(name, OTHER)
             epochs = 1 + np.arange(len(course.accuracy))
-            values = (course.accuracy * 100, course.validation_loss)
-            for ax, line in zip(axes, values, strict=False):
+            for ax, line in zip(
+                axes, (course.accuracy * 100, course.validation_loss), strict=False
+            ):
                 ax.plot(epochs, line, **look, markevery=4)
-                ax.annotate(
-                    f"{name}\n{line[-1]:.3g}",
-                    (epochs[-1], line[-1]),
-                    (6, 0),
-                    textcoords="offset points",
-                    va="center",
-                    annotation_clip=False,
-                )
         for ax, words, unit in (
             (axes[0], "training accuracy, on the given labels", "right (%)"),
             (axes[1], "validation loss", "loss (nats)"),
@@ -167,8 +160,27 @@ def draw_course(
             ax.set_xlabel("epoch")
             ax.set_ylabel(unit)
             ax.set_ylim(bottom=0)
+        _name_ends(axes[0], {name: 100 * c.accuracy for name, c in courses.items()})
+        _name_ends(axes[1], {name: c.validation_loss for name, c in courses.items()})
         _draw_pairs(axes[2], pairs)
     return figure
+
+
+def _name_ends(ax: Axes, curves: Mapping[str, np.ndarray]) -> None:
+    """Write each curve's name and last value beside its end, none over another."""
+    line = 0.13 * ax.get_ylim()[1]
+    lowest = -np.inf
+    for name, values in sorted(curves.items(), key=lambda item: item[1][-1]):
+        height = max(values[-1], lowest)
+        lowest = height + line
+        ax.annotate(
+            f"{name}\n{values[-1]:.3g}",
+            (len(values), height),
+            (6, 0),
+            textcoords="offset points",
+            va="center",
+            annotation_clip=False,
+        )
 
 
 def _draw_pairs(ax: Axes, pairs: Sequence[tuple[np.ndarray, str, np.ndarray, str]]) -> None:
@@ -214,7 +226,7 @@ def draw_audit(audits: Mapping[str, Audit], wrong: np.ndarray, classes: Sequence
             ax.set_yscale("symlog", linthresh=1)
             ax.yaxis.set_major_formatter("{x:g}")
             ax.set_title(f"{name}: ranks {100 * audit.ranking(wrong):.0f} % right", fontsize=11)
-            ax.set_xlabel("loss of the given label (nats, 6 and above together)")
+            ax.set_xlabel("loss of the given label (nats; at most 6)")
             ax.set_ylabel("share of these labels (%)")
             ax.legend(frameon=False)
         _draw_confusion(axes[-1], *list(audits.items())[-1], classes)

@@ -36,7 +36,7 @@ CAUSES = {
     "twice is among the training images themselves.",
 }
 
-# Limits lie between the right and the wrong answers of 20 seeds in both frameworks; see calibration/.
+# Limits lie in the gaps between right and wrong answers that calibration/ records.
 RECALL = Threshold("wrong labels that are suspected, share", 0.45, "at least")
 SPARED = Threshold("right labels suspected beyond the control's, share", 0.2, "at most")
 LEFT = Threshold("wrong labels in the new training set, share of those planted", 0.75, "at most")
