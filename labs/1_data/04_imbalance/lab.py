@@ -259,8 +259,9 @@ lab.check("validation")
 # - `predict(model, images)` names a class for each image, an array of integers.
 #
 # The check trains on new images in which another class number is the common one, and predicts
-# images of which there are as many of each class. First: how far does the balanced accuracy come
-# from that of the sick program towards that of the same program with balanced training images?
+# images of which there are as many of each class. First: the geometric mean of the rare classes'
+# recalls, which is near zero as soon as one of them is missed, against that of the same program
+# with balanced training images.
 # Second: is the common class still recognised?
 
 

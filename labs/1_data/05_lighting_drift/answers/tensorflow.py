@@ -161,11 +161,11 @@ def build_model(size, classes):
         [
             keras.Input((size, size, 3)),
             layers.GroupNormalization(groups=-1, center=False, scale=False),
-            layers.Conv2D(12, 3, padding="same"),
+            layers.Conv2D(16, 3, padding="same"),
             layers.BatchNormalization(momentum=0.9),
             layers.ELU(),
             layers.AveragePooling2D(2),
-            layers.Conv2D(16, 3, padding="same"),
+            layers.Conv2D(24, 3, padding="same"),
             layers.BatchNormalization(momentum=0.9),
             layers.ELU(),
             layers.MaxPooling2D(2),
