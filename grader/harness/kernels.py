@@ -30,13 +30,21 @@ _BACKEND = "module://matplotlib_inline.backend_inline"
 def start_warm(framework: str) -> None:
     """Let every kernel that this process starts from now on be forked with a framework imported.
 
-    The first kernel waits for the import. Thread counts of the numerical libraries are read at
-    import: set their environment variables before the first kernel is started.
+    Returns when the import is done, so that no kernel's start waits for it with its ports chosen
+    and its time limit running. Thread counts of the numerical libraries are read at import: set
+    their environment variables before.
     """
     os.environ[KernelProvisionerFactory.default_provisioner_name_env] = PROVISIONER
     os.environ.setdefault("MPLBACKEND", _BACKEND)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([*_PRELOAD, f"grader.frameworks.{framework}"])
+    first = context.Process(target=_do_nothing)
+    first.start()
+    first.join()
+
+
+def _do_nothing() -> None:
+    """A first fork, which the server makes when it has imported everything."""
 
 
 class WarmProvisioner(LocalProvisioner):
