@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -177,7 +178,8 @@ def _clean(output: Any, root: Path) -> Any:
     data.pop(evidence.MIME, None)
     for holder, key in [(output, "text"), *((data, k) for k in data if k.startswith("text/"))]:
         if isinstance(holder.get(key), str):
-            holder[key] = holder[key].replace(f"{root}/", "").replace(tempfile.gettempdir(), "tmp")
+            text = holder[key].replace(f"{root}/", "").replace(f"{sys.prefix}/", "")
+            holder[key] = text.replace(tempfile.gettempdir(), "tmp")
     return output
 
 

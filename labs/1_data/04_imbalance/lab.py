@@ -108,7 +108,7 @@ def sick_train(images, labels):
         optimizer=keras.optimizers.Adam(0.002),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
-    model.fit(batches, class_weight=class_weight, verbose=0)
+    model.fit(batches, class_weight=class_weight, shuffle=False, verbose=0)
     return model
 
 
@@ -312,7 +312,7 @@ def train(images, labels):
         optimizer=keras.optimizers.Adam(0.002),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
-    model.fit(batches, class_weight=class_weight, verbose=0)
+    model.fit(batches, class_weight=class_weight, shuffle=False, verbose=0)
     return model
 
 
