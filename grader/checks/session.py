@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from grader import frameworks
 from grader.checks import catalogue, display, engine, evidence
@@ -190,20 +190,27 @@ class _HeldStderr:
 
 
 @contextlib.contextmanager
+def _descriptor_to(file: IO[bytes]) -> Iterator[None]:
+    """Send what is written to file descriptor 2 to a file."""
+    saved = os.dup(2)
+    sys.stderr.flush()
+    os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+
+
+@contextlib.contextmanager
 def _hold_descriptor() -> Iterator[None]:
     """Drop what native code writes to file descriptor 2; sys.stderr stays as it is.
 
     A module that is imported meanwhile may keep sys.stderr for its logger, so it must not be one
     that is closed afterwards.
     """
-    saved = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
+    with open(os.devnull, "wb") as nowhere, _descriptor_to(nowhere):
+        yield
 
 
 @contextlib.contextmanager
@@ -216,17 +223,13 @@ def _hold_stderr() -> Iterator[_HeldStderr]:
     """
     held = _HeldStderr()
     with tempfile.TemporaryFile() as file:
-        saved = os.dup(2)
-        sys.stderr.flush()
-        os.dup2(file.fileno(), 2)
         try:
             with (
+                _descriptor_to(file),
                 open(os.dup(file.fileno()), "w", encoding="utf-8", errors="replace") as text,
                 contextlib.redirect_stderr(text),
             ):
                 yield held
         finally:
-            os.dup2(saved, 2)
-            os.close(saved)
             file.seek(0)
             held.text = file.read().decode("utf-8", "replace").strip()

@@ -40,7 +40,7 @@ def archive(
         images of one scene, without order or meaning otherwise.
     """
     places = list(dict.fromkeys(c % len(images.classes) for c in classes))
-    images = _only(images, places)
+    images = images.only(places)
     kept = dict(zip(range(len(places)), counts, strict=False))
     there = np.bincount(images.labels, minlength=len(places))
     shares = [min(1.0, kept[c] / max(1, there[c])) for c in range(len(places))]
@@ -63,15 +63,3 @@ def archive(
         scenes[part[places_in_part]] = scenes[originals[of]]
     order = exact.order(len(images), "archive", seed)
     return replace(images, images=pixels).pick(order), scenes[order]
-
-
-def _only(images: Images, places: list[int]) -> Images:
-    """The images of the classes at `places`, renumbered in that order."""
-    numbers = np.full(len(images.classes), -1)
-    numbers[places] = np.arange(len(places))
-    rows = np.flatnonzero(numbers[images.labels] >= 0)
-    return Images(
-        images.images[rows],
-        numbers[images.labels[rows]].astype(np.int64),
-        tuple(images.classes[place] for place in places),
-    )

@@ -39,11 +39,15 @@ class Images:
         return replace(self, images=self.images[index], labels=self.labels[index])
 
     def only(self, classes: Sequence[int]) -> Images:
-        """Those of a few classes, in the order they were; labels count within these classes."""
-        chosen = sorted(set(classes))
-        mask = np.isin(self.labels, chosen)
+        """Those of a few different classes, in the order they were.
+
+        Labels count within `classes`, in the order given there.
+        """
+        numbers = np.full(len(self.classes), -1, np.int64)
+        numbers[list(classes)] = np.arange(len(classes))
+        labels = numbers[self.labels]
         return Images(
-            self.images[mask],
-            np.searchsorted(chosen, self.labels[mask]).astype(np.int64),
-            tuple(self.classes[label] for label in chosen),
+            self.images[labels >= 0],
+            labels[labels >= 0],
+            tuple(self.classes[label] for label in classes),
         )

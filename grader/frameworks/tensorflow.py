@@ -231,30 +231,34 @@ def small_network(
     Args:
         size: pixels on a side.  classes: number of logits.
     """
-
-    def start(layer: int) -> keras.initializers.Initializer:
-        return keras.initializers.GlorotUniform(seed=seed + layer)
-
-    def block(layer: int, filters: int) -> list[keras.layers.Layer]:
-        return [
-            keras.layers.Conv2D(filters, 3, padding="same", kernel_initializer=start(layer)),
-            keras.layers.BatchNormalization(momentum=0.9),
-            keras.layers.ReLU(),
-        ]
-
     with tf.device(device):
         return keras.Sequential(
             [
                 keras.Input((size, size, 3)),
-                *block(0, width),
+                *_block(width, seed),
                 keras.layers.MaxPooling2D(2),
-                *block(1, 2 * width),
+                *_block(2 * width, seed + 1),
                 keras.layers.MaxPooling2D(2),
-                *block(2, 2 * width),
+                *_block(2 * width, seed + 2),
                 keras.layers.GlobalAveragePooling2D(),
-                keras.layers.Dense(classes, kernel_initializer=start(3)),
+                _logits(classes, seed + 3),
             ]
         )
+
+
+def _block(filters: int, seed: int) -> list[keras.layers.Layer]:
+    start = keras.initializers.GlorotUniform(seed=seed)
+    return [
+        keras.layers.Conv2D(filters, 3, padding="same", kernel_initializer=start),
+        keras.layers.BatchNormalization(momentum=0.9),
+        keras.layers.ReLU(),
+    ]
+
+
+def _logits(classes: int, seed: int) -> keras.layers.Layer:
+    return keras.layers.Dense(
+        classes, kernel_initializer=keras.initializers.GlorotUniform(seed=seed)
+    )
 
 
 def from_labels(labels: np.ndarray, device: str = "/CPU:0") -> tf.Tensor:
@@ -579,26 +583,16 @@ def two_block_network(
     Twice convolution 3x3, batch normalisation, ReLU and halving, with `width`, then `2 * width`
     filters; then one dense layer, which still sees where in the image something is.
     """
-
-    def block(layer: int, filters: int) -> list[keras.layers.Layer]:
-        start = keras.initializers.GlorotUniform(seed=seed + layer)
-        return [
-            keras.layers.Conv2D(filters, 3, padding="same", kernel_initializer=start),
-            keras.layers.BatchNormalization(momentum=0.9),
-            keras.layers.ReLU(),
-            keras.layers.MaxPooling2D(2),
-        ]
-
     with tf.device(device):
         return keras.Sequential(
             [
                 keras.Input((size, size, 3)),
-                *block(0, width),
-                *block(1, 2 * width),
+                *_block(width, seed),
+                keras.layers.MaxPooling2D(2),
+                *_block(2 * width, seed + 1),
+                keras.layers.MaxPooling2D(2),
                 keras.layers.Flatten(),
-                keras.layers.Dense(
-                    classes, kernel_initializer=keras.initializers.GlorotUniform(seed=seed + 2)
-                ),
+                _logits(classes, seed + 2),
             ]
         )
 

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grader.instruments.style import OTHER, REPAIRED, SICK, new_figure, style
+from grader.instruments.style import REPAIRED, SICK, look_of, new_figure, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-_LOOKS = {"sick": SICK, "repaired": REPAIRED}
 
 
 @dataclass(frozen=True)
@@ -170,7 +168,7 @@ def draw_freshness(freshness: Mapping[str, Freshness], histories: Mapping[str, H
 
 
 def _draw_history(ax: Axes, name: str, history: History) -> None:
-    look = _LOOKS.get(name, OTHER)
+    look = look_of(name)
     epochs = 1 + np.arange(len(history.training))
     training, validation = 100 * np.asarray(history.training), 100 * np.asarray(history.validation)
     ax.fill_between(

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grader.instruments.style import HATCH, OTHER, REPAIRED, SICK, new_figure, style
+from grader.instruments.style import HATCH, SICK, look_of, new_figure, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_LOOKS = {"sick": SICK, "repaired": REPAIRED}
 
 #: What is reported instead of infinity when a layer gets no gradient at all. float32 ends near
 #: 1e-45, so no ratio of two gradients that arrived is that large.
@@ -157,7 +156,7 @@ def _draw_layers(ax: Axes, name: str, flow: GradientFlow, limits: tuple[float, f
         shown - limits[0],
         bottom=limits[0],
         color="white",
-        edgecolor=_LOOKS.get(name, OTHER)["color"],
+        edgecolor=look_of(name)["color"],
         hatch=HATCH.get(name, HATCH["other"]),
     )
     ax.set_yscale("log")
@@ -174,7 +173,7 @@ def _draw_losses(ax: Axes, losses: Mapping[str, Sequence[float]], classes: int) 
     ax.axhline(guessing, color="black", linewidth=1)
     longest = max(len(values) for values in losses.values())
     for name, values in losses.items():
-        ax.plot(np.arange(1, len(values) + 1), values, markersize=5, **_LOOKS.get(name, OTHER))
+        ax.plot(np.arange(1, len(values) + 1), values, markersize=5, **look_of(name))
         ax.annotate(
             name, (len(values), values[-1]), (8, 0), textcoords="offset points", va="center"
         )

@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from grader.instruments.style import HATCH, OTHER, REPAIRED, SICK, new_figure, style
+from grader.instruments.style import HATCH, look_of, new_figure, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_LOOKS = {"sick": SICK, "repaired": REPAIRED}
 _BINS = 48
 
 
@@ -161,10 +160,6 @@ def draw_scale(scales: Mapping[str, Scale], starts: Mapping[str, Start]) -> Figu
     return figure
 
 
-def _look(name: str) -> dict[str, Any]:
-    return _LOOKS.get(name, OTHER)
-
-
 def _draw_histogram(ax: Axes, name: str, scale: Scale) -> None:
     ax.bar(
         scale.edges[:-1],
@@ -172,7 +167,7 @@ def _draw_histogram(ax: Axes, name: str, scale: Scale) -> None:
         width=np.diff(scale.edges),
         align="edge",
         color="white",
-        edgecolor=_look(name)["color"],
+        edgecolor=look_of(name)["color"],
         hatch=HATCH.get(name, HATCH["other"]),
         linewidth=0.8,
     )
@@ -194,7 +189,7 @@ def _draw_losses(ax: Axes, starts: Mapping[str, Start]) -> None:
         va="center",
     )
     for name, start in starts.items():
-        look = _look(name)
+        look = look_of(name)
         steps = 1 + np.arange(len(start.losses))
         # Above the curve for the program that starts high, below for those that start lower.
         above = start.first == max(other.first for other in starts.values())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grader.instruments.style import HATCH, OTHER, REPAIRED, SICK, new_figure, style
+from grader.instruments.style import HATCH, OTHER, REPAIRED, SICK, look_of, new_figure, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,8 +19,6 @@ Rule = Callable[[np.ndarray], np.ndarray]
 
 END = 0.5 / 255
 """A value this close to 0 or 1 is at the end of the range: no 8-bit image tells it from the end."""
-
-_LOOKS = {"sick": SICK, "repaired": REPAIRED}
 
 
 @dataclass(frozen=True)
@@ -267,7 +265,7 @@ def _draw_values(ax: Axes, name: str, values: np.ndarray) -> None:
     finite = values[np.isfinite(values)]
     low, high = min(0.0, float(finite.min())), max(1.0, float(finite.max()))
     counts, edges = np.histogram(finite, bins=60, range=(low, high))
-    look: dict[str, Any] = _LOOKS.get(name, OTHER)
+    look: dict[str, Any] = look_of(name)
     ax.axvspan(0, 1, color="0.9", zorder=0)
     ax.bar(
         edges[:-1],

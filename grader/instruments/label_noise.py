@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grader.instruments.style import HATCH, OTHER, REPAIRED, SICK, new_figure, style
+from grader.instruments.style import HATCH, REPAIRED, SICK, look_of, new_figure, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_LOOKS = {"sick": SICK, "repaired": REPAIRED}
 _BINS = np.linspace(0, 6, 25)
 
 
@@ -146,7 +145,7 @@ def draw_course(
     with style():
         figure, axes = new_figure(3, width=13.0, height=3.8)
         for name, course in courses.items():
-            look = _LOOKS.get(name, OTHER)
+            look = look_of(name)
             epochs = 1 + np.arange(len(course.accuracy))
             for ax, line in zip(
                 axes, (course.accuracy * 100, course.validation_loss), strict=False

@@ -10,14 +10,13 @@ import numpy as np
 
 from grader.datasets.faults import FIELD, lighting_drift
 from grader.datasets.images import Images
-from grader.instruments.style import OTHER, REPAIRED, SICK, new_figure, style
+from grader.instruments.style import REPAIRED, SICK, look_of, new_figure, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 STATISTICS = ("brightness", "contrast", "red share", "green share", "blue share")
-_LOOKS = {"sick": SICK, "repaired": REPAIRED}
 _LOUD = 1.95  # sqrt(-ln(0.001 / 2) / 2): the two-sample Kolmogorov-Smirnov test at 1 in 1,000
 _BINS = 10
 
@@ -276,7 +275,7 @@ def draw_robustness(curves: Mapping[str, Curve], watch: Watch) -> Figure:
     with style():
         figure, (left, right) = new_figure(2, width=11, height=3.8)
         for name, curve in curves.items():
-            look = _LOOKS.get(name, OTHER)
+            look = look_of(name)
             spread = 2 * np.sqrt(curve.accuracy * (1 - curve.accuracy) / curve.n)
             left.errorbar(curve.strengths, 100 * curve.accuracy, 100 * spread, capsize=3, **look)
             left.annotate(

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageFile
 
 from grader.datasets import folder
-from grader.instruments.style import HATCH, OTHER, REPAIRED, SICK, style
+from grader.instruments.style import HATCH, SICK, look_of, style
 
 SAME = 0.75
 """Correlation from which an image shows the file that it resembles most. On mosaics the right file
@@ -48,7 +48,6 @@ _UNDO: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "upside down": lambda x: x[:, ::-1],
 }
 
-_LOOKS = {"sick": SICK, "repaired": REPAIRED}
 _GRID = (3, 6)  # images in the picture
 
 
@@ -409,7 +408,7 @@ def _draw_fates(ax: Axes, parsings: Mapping[str, Parsing]) -> None:
             list(fates.values()),
             0.9 * height,
             color="white",
-            edgecolor=_LOOKS.get(name, OTHER)["color"],
+            edgecolor=look_of(name)["color"],
             hatch=HATCH.get(name, HATCH["other"]),
             label=name,
         )

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grader.instruments.style import HATCH, OTHER, REPAIRED, SICK, new_figure, style
+from grader.instruments.style import HATCH, REPAIRED, SICK, look_of, new_figure, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_LOOKS = {"sick": SICK, "repaired": REPAIRED}
 _FLOOR = 1e-4  # smallest distance on the logarithmic axis; rounding to 8 bits is of this size
 
 COPY = 0.005
@@ -135,7 +134,7 @@ def _draw_panel(ax: Axes, name: str, programs: Mapping[str, Recalls]) -> None:
     first = next(iter(programs.values()))
     k = len(first.classes)
     for i, (program, recalls) in enumerate(programs.items()):
-        look = _LOOKS.get(program, OTHER)
+        look = look_of(program)
         x = np.arange(k) + (i - (len(programs) - 1) / 2) * 0.3
         for place, recall, (low, high), n in zip(
             x, recalls.recall, recalls.intervals, recalls.counts, strict=True

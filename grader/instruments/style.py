@@ -16,6 +16,7 @@ SICK: dict[str, Any] = {"color": "#d55e00", "linestyle": "--", "marker": "x"}
 REPAIRED: dict[str, Any] = {"color": "#0072b2", "linestyle": "-", "marker": "o"}
 OTHER: dict[str, Any] = {"color": "#595959", "linestyle": ":", "marker": "s"}
 HATCH = {"sick": "//", "repaired": "", "other": ".."}
+_LOOKS = {"sick": SICK, "repaired": REPAIRED}
 
 _SETTINGS: Any = {
     "font.size": 11,
@@ -26,6 +27,11 @@ _SETTINGS: Any = {
     "figure.dpi": 96,
     "svg.hashsalt": "cnn-clinic",
 }
+
+
+def look_of(name: str) -> dict[str, Any]:
+    """Colour, line and marker of a program: "sick", "repaired", or any other one."""
+    return _LOOKS.get(name, OTHER)
 
 
 @contextmanager

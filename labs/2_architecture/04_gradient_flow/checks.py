@@ -57,18 +57,10 @@ SMALL, UNSEEN_SMALL = (
 SIZED = Threshold("parameters, times those of the sick model", 3, "at most")
 
 
-def four_kinds(images: Images) -> Images:
-    """Keep four kinds and number them 0 to 3; of a folder with fewer classes, what there is."""
-    kept = [k for k in KINDS if k < len(images.classes)]
-    some = images.pick(np.isin(images.labels, kept))
-    return Images(
-        some.images, np.searchsorted(kept, some.labels), tuple(images.classes[k] for k in kept)
-    )
-
-
 def _draw(case: Case, split: str, n: int) -> Images:
     classes = len(case.draw(split, 20, SIZE).classes)
-    return four_kinds(case.draw(split, n * classes // min(classes, len(KINDS)), SIZE))
+    kinds = [k for k in KINDS if k < classes]  # of a folder with fewer classes, what there is
+    return case.draw(split, n * classes // min(classes, len(KINDS)), SIZE).only(kinds)
 
 
 def _standardised(case: Case, images: Images, like: Images) -> Any:
