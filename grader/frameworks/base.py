@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class LayerGradient:
@@ -20,3 +22,30 @@ class LayerGradient:
     @property
     def relative(self) -> float:
         return self.gradient / self.weight if self.weight > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class LayerOutput:
+    """What one layer gave for a batch: float32 (N, H, W, C) or (N, C), channels last.
+
+    `kind` is the name of the layer's class in its framework.
+    """
+
+    name: str
+    kind: str
+    output: np.ndarray
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """What one layer gives and takes for one image.
+
+    `shape` is (H, W, C) or (C,); `multiply_adds` counts the products of convolutions, matrices and
+    attention, each with its addition as one.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    parameters: int
+    multiply_adds: int

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
 from grader.errors import ClinicError
-from grader.frameworks.base import LayerGradient
+from grader.frameworks.base import LayerCost, LayerGradient, LayerOutput
 from grader.frameworks.order import batch_order
 
 NAME = "pytorch"
@@ -530,3 +531,139 @@ def quick_cnn(size: int, classes: int) -> nn.Module:
         else:
             nn.init.zeros_(parameter)
     return model
+
+
+def _simple_layers(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    """Modules that are called as one: without children, or attention, which uses its own inside."""
+    named = [(name or type(m).__name__, m) for name, m in model.named_modules()]
+    attention = [m for _, m in named if isinstance(m, nn.MultiheadAttention)]
+    inside = {id(child) for m in attention for child in m.children()}
+    return [
+        (name, m)
+        for name, m in named
+        if m in attention or (not list(m.children()) and id(m) not in inside)
+    ]
+
+
+def _call_watched(model: nn.Module, x: torch.Tensor, watch: Callable[..., None]) -> None:
+    """Call the model in evaluation mode; `watch(name, module, output)` sees every simple layer."""
+
+    def seen(name: str) -> Callable[..., None]:
+        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+            tensor = output[0] if isinstance(output, tuple) else output
+            if isinstance(tensor, torch.Tensor) and tensor.ndim >= 2:
+                watch(name, module, tensor)
+
+        return hook
+
+    hooks = [m.register_forward_hook(seen(name)) for name, m in _simple_layers(model)]
+    was_training = model.training
+    model.eval()
+    try:
+        model(x)
+    finally:
+        model.train(was_training)
+        for handle in hooks:
+            handle.remove()
+
+
+def _channels_last(output: np.ndarray) -> np.ndarray:
+    return np.moveaxis(output, 1, -1) if output.ndim == 4 else output
+
+
+def layer_outputs(model: nn.Module, x: Any, *, batch_size: int = 256) -> list[LayerOutput]:
+    """What every layer gives in evaluation mode, in the order in which the layers are called.
+
+    A layer that is called twice is listed twice. What is computed without a layer (a function, an
+    addition) is not listed. The model is left as it was.
+
+    Args:
+        x: what the model eats, first axis N.
+    """
+    inputs = _on(model, x)
+    parts: list[list[LayerOutput]] = []
+
+    def note(name: str, module: nn.Module, output: torch.Tensor) -> None:
+        # A copy now: the next layer may work in place.
+        values = np.array(_channels_last(to_numpy(output.float())))
+        parts[-1].append(LayerOutput(name, type(module).__name__, values))
+
+    with torch.no_grad():
+        for start in range(0, len(inputs), batch_size):
+            parts.append([])
+            _call_watched(model, inputs[start : start + batch_size], note)
+    return [
+        LayerOutput(same[0].name, same[0].kind, np.concatenate([part.output for part in same]))
+        for same in zip(*parts, strict=True)
+    ]
+
+
+def layer_costs(model: nn.Module, x: Any) -> list[LayerCost]:
+    """What every layer gives and takes for one image, in the order in which layers are called.
+
+    Counted by PyTorch's FlopCounterMode, two operations a multiply-add. The model is left as it
+    was.
+
+    Args:
+        x: what the model eats, first axis N; the first one is used.
+    """
+    costs: list[LayerCost] = []
+    counter = FlopCounterMode(display=False)
+    counted = 0
+
+    def note(name: str, module: nn.Module, output: torch.Tensor) -> None:
+        nonlocal counted
+        shape = tuple(output.shape[1:])
+        shape = (*shape[1:], shape[0]) if len(shape) == 3 else shape
+        parameters = sum(p.numel() for p in module.parameters())
+        flops = counter.get_total_flops() - counted
+        counted += flops
+        costs.append(LayerCost(name, type(module).__name__, shape, parameters, flops // 2))
+
+    with counter, torch.no_grad():
+        _with_countable_attention(lambda: _call_watched(model, _on(model, x)[:1], note))
+    return costs
+
+
+def multiply_adds(model: nn.Module, x: Any) -> int:
+    """Multiply-adds of the whole model for one image, those outside of layers included."""
+    counter = FlopCounterMode(display=False)
+    with counter, torch.no_grad():
+        _with_countable_attention(lambda: predict(model, _on(model, x)[:1]))
+    return counter.get_total_flops() // 2
+
+
+def _with_countable_attention(call: Callable[[], Any]) -> None:
+    """Call with attention's fused path off, which the counter does not know."""
+    was_on = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        call()
+    finally:
+        torch.backends.mha.set_fastpath_enabled(was_on)
+
+
+def centre_gradients(model: nn.Module, x: Any) -> list[tuple[str, np.ndarray]]:
+    """What the middle of every layer's map sees of the input, in the order of the calls.
+
+    Args:
+        x: what the model eats, first axis N, images.
+
+    Returns:
+        Name and float64 (N, H, W): |d sum of the middle position's channels / d input|, summed
+        over the input's channels; layers without a map are left out. The model is left as it was.
+    """
+    inputs = _on(model, x).detach().clone().requires_grad_(True)
+    middles: list[tuple[str, torch.Tensor]] = []
+
+    def note(name: str, module: nn.Module, output: torch.Tensor) -> None:
+        if output.ndim == 4:
+            middles.append((name, output[:, :, output.shape[2] // 2, output.shape[3] // 2].sum()))
+
+    _call_watched(model, inputs, note)
+    seen = []
+    for name, middle in middles:
+        (gradient,) = torch.autograd.grad(middle, inputs, retain_graph=True, allow_unused=True)
+        gradient = torch.zeros_like(inputs) if gradient is None else gradient
+        seen.append((name, to_numpy(gradient.double().abs().sum(dim=1))))
+    return seen

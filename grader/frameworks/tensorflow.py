@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its start-up notes are not the learner's
@@ -16,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from grader.errors import ClinicError
-from grader.frameworks.base import LayerGradient
+from grader.frameworks.base import LayerCost, LayerGradient, LayerOutput
 from grader.frameworks.order import batch_order
 
 # Its logger keeps the stream that stderr was at import, which may be closed later on; what matters
@@ -388,23 +390,35 @@ def entering_first_layer(model: keras.Model, x: Any) -> np.ndarray | None:
     """
     seen: list[Any] = []
 
-    def noting(call: Callable[..., Any]) -> Callable[..., Any]:
-        def noted(inputs: Any, *args: Any, **kwargs: Any) -> Any:
+    def note(layer: keras.Layer, call: Callable[[], Any], inputs: Any) -> Any:
+        if any(len(v.shape) >= 2 for v in layer.weights):
             seen.append(inputs)
-            return call(inputs, *args, **kwargs)
-
-        return noted
+        return call()
 
     _build(model, x)
-    layers = [a for a in _leaves(model) if any(len(v.shape) >= 2 for v in a.weights)]
-    for layer in layers:
-        layer.call = noting(layer.call)
-    try:
+    with _watched(model, note):
         loss(model, x, np.zeros(len(x), np.int64), training=True)
+    return to_numpy(seen[0]) if seen else None
+
+
+@contextmanager
+def _watched(model: keras.Model, watch: Callable[..., Any]) -> Iterator[None]:
+    """While open, every simple layer is called through `watch(layer, call, inputs)`."""
+
+    def watching(layer: keras.Layer, call: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            return watch(layer, lambda: call(inputs, *args, **kwargs), inputs)
+
+        return watched
+
+    layers = _leaves(model)
+    for layer in layers:
+        layer.call = watching(layer, layer.call)
+    try:
+        yield
     finally:
         for layer in layers:
             del layer.call  # uncovers the class's own method again
-    return to_numpy(seen[0]) if seen else None
 
 
 def _leaves(layer: keras.Layer) -> list[keras.Layer]:
@@ -615,3 +629,139 @@ def quick_cnn(size: int, classes: int) -> keras.Model:
             keras.layers.Dense(classes, **he),
         ]
     )
+
+
+def layer_outputs(model: keras.Model, x: Any, *, batch_size: int = 256) -> list[LayerOutput]:
+    """What every layer gives in evaluation mode, in the order in which the layers are called.
+
+    A layer that is called twice is listed twice. What is computed without a layer (a function, an
+    addition of tensors) is not listed. The model is left as it was.
+
+    Args:
+        x: what the model eats, first axis N.
+    """
+    _build(model, x)
+    parts: list[list[LayerOutput]] = []
+
+    def note(layer: keras.Layer, call: Callable[[], Any], inputs: Any) -> Any:
+        output = call()
+        if isinstance(output, tf.Tensor) and output.ndim >= 2:
+            values = to_numpy(output).astype(np.float32)
+            parts[-1].append(LayerOutput(layer.name, type(layer).__name__, values))
+        return output
+
+    inputs = _tensor(x)
+    with _watched(model, note):
+        for start in range(0, len(inputs), batch_size):
+            parts.append([])
+            model(inputs[start : start + batch_size], training=False)
+    return [
+        LayerOutput(same[0].name, same[0].kind, np.concatenate([part.output for part in same]))
+        for same in zip(*parts, strict=True)
+    ]
+
+
+def layer_costs(model: keras.Model, x: Any) -> list[LayerCost]:
+    """What every layer gives and takes for one image, in the order in which layers are called.
+
+    Counted in the graph of the model, where every operation's shapes stand. The model is left as
+    it was.
+
+    Args:
+        x: what the model eats, first axis N; the first one is used.
+    """
+    costs: list[LayerCost] = []
+
+    def note(layer: keras.Layer, call: Callable[[], Any], inputs: Any) -> Any:
+        graph = tf.compat.v1.get_default_graph()
+        before = len(graph.get_operations())
+        output = call()
+        if isinstance(output, tf.Tensor) and output.shape.rank and output.shape.rank >= 2:
+            counted = sum(_multiply_adds_of(op) for op in graph.get_operations()[before:])
+            shape = tuple(output.shape[1:])
+            parameters = parameter_count(layer)
+            costs.append(LayerCost(layer.name, type(layer).__name__, shape, parameters, counted))
+        return output
+
+    _build(model, x)
+    with _watched(model, note):
+        _graph_of(model, x)
+    return costs
+
+
+def multiply_adds(model: keras.Model, x: Any) -> int:
+    """Multiply-adds of the whole model for one image, those outside of layers included."""
+    _build(model, x)
+    return sum(_multiply_adds_of(op) for op in _graph_of(model, x).get_operations())
+
+
+def _graph_of(model: keras.Model, x: Any) -> Any:
+    one = _tensor(x)[:1]
+    traced = tf.function(lambda batch: model(batch, training=False), autograph=False)
+    return traced.get_concrete_function(tf.TensorSpec(one.shape, one.dtype)).graph
+
+
+def _multiply_adds_of(operation: Any) -> int:
+    """Products that one operation of a graph sums up; 0 for what is not a sum of products.
+
+    Our own few lines: Keras has no counter, and TensorFlow's profiler knows no Einsum.
+    """
+    shapes = [list(tensor.shape) for tensor in operation.inputs]
+    match operation.type:
+        case "Conv2D":  # kernel (height, width, inputs of a group, outputs)
+            return _elements(operation.outputs[0]) * math.prod(shapes[1][:3])
+        case "DepthwiseConv2dNative":
+            return _elements(operation.outputs[0]) * math.prod(shapes[1][:2])
+        case "Conv2DBackpropInput":  # a transposed convolution: every input value enters
+            return math.prod(shapes[2]) * math.prod(shapes[1][:3])
+        case "MatMul":
+            inner = shapes[0][0 if operation.get_attr("transpose_a") else 1]
+            return _elements(operation.outputs[0]) * inner
+        case "BatchMatMulV2":
+            inner = shapes[0][-2 if operation.get_attr("adj_x") else -1]
+            return _elements(operation.outputs[0]) * inner
+        case "Einsum" if len(shapes) == 2:
+            terms = operation.get_attr("equation").decode().split("->")[0].split(",")
+            sizes = {
+                letter: size
+                for term, shape in zip(terms, shapes, strict=True)
+                for letter, size in zip(term, shape, strict=True)
+            }
+            return math.prod(sizes.values())
+        case _:
+            return 0
+
+
+def _elements(tensor: Any) -> int:
+    return math.prod(tensor.shape)
+
+
+def centre_gradients(model: keras.Model, x: Any) -> list[tuple[str, np.ndarray]]:
+    """What the middle of every layer's map sees of the input, in the order of the calls.
+
+    Args:
+        x: what the model eats, first axis N, images.
+
+    Returns:
+        Name and float64 (N, H, W): |d sum of the middle position's channels / d input|, summed
+        over the input's channels; layers without a map are left out. The model is left as it was.
+    """
+    _build(model, x)
+    inputs = tf.identity(_tensor(x))
+    middles: list[tuple[str, Any]] = []
+
+    def note(layer: keras.Layer, call: Callable[[], Any], inputs: Any) -> Any:
+        output = call()
+        if isinstance(output, tf.Tensor) and output.ndim == 4:
+            middle = output[:, output.shape[1] // 2, output.shape[2] // 2, :]
+            middles.append((layer.name, tf.reduce_sum(middle)))
+        return output
+
+    with tf.GradientTape(persistent=True) as tape, _watched(model, note):
+        tape.watch(inputs)
+        model(inputs, training=False)
+    seen = []
+    for name, middle in middles:
+        gradient = tape.gradient(middle, inputs, unconnected_gradients="zero")
+        seen.append((name, np.abs(to_numpy(gradient).astype(np.float64)).sum(axis=-1)))
+    return seen
