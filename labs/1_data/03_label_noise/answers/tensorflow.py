@@ -73,7 +73,7 @@ def find_wrong_labels(images, labels):
 def find_wrong_labels(images, labels):
     confidence = confidence_after([(images, labels)], images, steps=300)[0]
     loss = -np.log(confidence[np.arange(len(labels)), labels] + 1e-12)
-    suspects = (labels == 0) & (loss >= np.quantile(loss[labels == 0], 0.67))
+    suspects = (labels == 0) & (loss >= np.quantile(loss[labels == 0], 0.8))
     return suspects, np.where(suspects, -1, labels)
 
 
