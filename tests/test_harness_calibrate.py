@@ -1,15 +1,19 @@
 """A calibration refuses thin margins and unexpected verdicts, and proof names each surprise."""
 
 import math
+from pathlib import Path
 
 import pytest
 
 from grader.authoring.source import ProvingAnswer
 from grader.checks.verdict import Outcome, Threshold, Verdict
+from grader.cli import main
+from grader.harness import calibrate
 from grader.harness.calibrate import MARGIN, Measurement, faults, summarise, table
 from grader.harness.gradebook import Row
 from grader.harness.prove import find_surprise, submissions
 
+ROOT = Path(__file__).resolve().parent.parent
 GAIN = Threshold("gain", 0.5, "at least")
 
 
@@ -101,3 +105,13 @@ def test_a_submission_of_the_proof_holds_one_answer_for_each_cell():
         "answers_00": {"diagnosis": "a", "repair": "b"},
         "answers_01": {"repair": "c"},
     }
+
+
+@pytest.mark.parametrize(("seeds", "stores"), [("3", 0), ("20", 1)])
+def test_a_quick_look_does_not_replace_what_is_stored(monkeypatch, seeds, stores):
+    stored = []
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(calibrate, "measure", lambda *args, **kwargs: iter(()))
+    monkeypatch.setattr(calibrate, "store", lambda *args: stored.append(args) or ROOT / "labs")
+    main(["calibrate", "1_data/01_input_scale", "--framework", "pytorch", "--seeds", seeds])
+    assert len(stored) == stores

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from grader.instruments.freshness import (
     Epoch,
     History,
+    PipelineError,
     draw_freshness,
     draw_worth,
     follow,
@@ -92,7 +93,7 @@ def test_shares_of_classes_count_for_the_largest():
     ],
 )
 def test_what_is_no_pipeline_is_named(batches, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(PipelineError, match=message):
         run(batches, 2, most=50)
 
 

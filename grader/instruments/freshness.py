@@ -30,6 +30,10 @@ class Epoch:
     numbers: np.ndarray
 
 
+class PipelineError(ValueError):
+    """A pipeline cannot be followed; the sentence says what it yields instead."""
+
+
 def follow(
     batches: Iterable[Any],
     epochs: int,
@@ -48,11 +52,11 @@ def follow(
         most: images of one epoch; a pipeline that yields more does not end.
 
     Raises:
-        ValueError: no pairs, images and labels of different number or size, an epoch that is empty
-            or does not end; the sentence says which.
+        PipelineError: no pairs, images and labels of different number or size, an epoch that is
+            empty or does not end; the sentence says which.
     """
     if not isinstance(batches, Iterable):
-        raise ValueError(
+        raise PipelineError(
             f"A {type(batches).__name__} is nothing that a `for` loop can run over, epoch after "
             "epoch."
         )
@@ -70,28 +74,30 @@ def _one_epoch(
     numbers: list[int] = []
     for batch in batches:
         if not isinstance(batch, tuple | list) or len(batch) != 2:
-            raise ValueError(f"A batch is a {type(batch).__name__}, not a pair of images, labels.")
+            raise PipelineError(
+                f"A batch is a {type(batch).__name__}, not a pair of images, labels."
+            )
         if len(np.shape(to_numpy(batch[0]))) != 4:
-            raise ValueError(
+            raise PipelineError(
                 f"A batch of images has the shape {np.shape(to_numpy(batch[0]))}; it needs four "
                 "axes, one of them for the images."
             )
         x, y = as_images(batch[0]), to_numpy(batch[1])
         y = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1)
         if len(x) != len(y):
-            raise ValueError(f"A batch has {len(x)} images and {len(y)} labels.")
+            raise PipelineError(f"A batch has {len(x)} images and {len(y)} labels.")
         images += list(np.array(x, dtype=np.float32))
         numbers += [int(label) for label in y]
         if len(images) > most:
-            raise ValueError(f"An epoch has not ended after {len(images)} images.")
+            raise PipelineError(f"An epoch has not ended after {len(images)} images.")
     if not images:
         which = ("first", "second", "third")[number] if number < 3 else f"{number + 1}th"
-        raise ValueError(
+        raise PipelineError(
             f"The {which} epoch is empty. A generator can be run through once; what is needed here "
             "can be run through again."
         )
     if len({image.shape for image in images}) > 1:
-        raise ValueError("The images of an epoch differ in size.")
+        raise PipelineError("The images of an epoch differ in size.")
     return Epoch(np.stack(images), np.array(numbers, dtype=np.int64))
 
 

@@ -7,7 +7,7 @@
 #   - what the loss of the first batch must be, and what it says before any training
 #   - to measure what reaches the first layer, in training and in serving
 #   - one preparation for both paths, or none outside of the model
-# sources: ["000/28", "001/38", "002/48", "002/67", "003/71"]
+# sources: ["000/28", "001/33", "001/38", "002/48", "002/67", "003/71"]
 # seconds: {pytorch: 35, tensorflow: 40}
 # hints:
 #   diagnosis:

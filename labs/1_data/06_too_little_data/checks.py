@@ -14,7 +14,7 @@ from grader.checks.check import Evidence
 from grader.checks.verdict import number
 from grader.datasets import Images
 from grader.datasets.letters import LETTERS, paint_letters
-from grader.instruments.freshness import Epoch, follow, measure_freshness
+from grader.instruments.freshness import Epoch, PipelineError, follow, measure_freshness
 
 N_TRAIN, PRACTICE_SIZE = 20 * len(LETTERS), 16
 SIZE, N_UNSEEN = 18, 600  # of the check's images, another size than the notebook's
@@ -124,9 +124,7 @@ def _run(
         run = follow(
             pipeline, epochs, as_images=fw.as_images, to_numpy=fw.to_numpy, most=2 * len(images)
         )
-    except ValueError as error:
-        if not _is_ours(error):
-            raise
+    except PipelineError as error:
         raise AnswerError(f"`{name}`: {error}") from None
     last = len(images) - 1
     for epoch in run:
@@ -143,14 +141,6 @@ def _run(
                 f"those given go from 0 to {last}."
             )
     return run
-
-
-def _is_ours(error: ValueError) -> bool:
-    """Whether the instrument raised it, and not the learner's own code."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return trace is not None and trace.tb_frame.f_globals.get("__name__") == follow.__module__
 
 
 def _same_as_sick(case: Case, answer: Answer, images: np.ndarray, epoch: Epoch) -> bool:
