@@ -87,6 +87,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--seed", type=int, default=0)
     run.add_argument("--data", default="tiles", help='"tiles" or the path of an image folder')
     run.add_argument("--device", default="auto", help='"auto", "cpu" or "cuda"')
+    run.add_argument(
+        "--processes", type=_positive, default=1, help="notebooks at a time; more blurs their times"
+    )
 
     check = command("check", _check, "run the checks of a notebook without a browser")
     check.add_argument("notebook", type=Path)
@@ -211,7 +214,8 @@ def _run(options: argparse.Namespace) -> int:
     parameters = {"SEED": options.seed, "DATA": options.data, "DEVICE": options.device}
     failed = 0
     root = _root()
-    for run in run_solutions(root, _chosen(options.labs), _frameworks(options), parameters):
+    labs, frameworks = _chosen(options.labs), _frameworks(options)
+    for run in run_solutions(root, labs, frameworks, parameters, processes=options.processes):
         failed += bool(run.fault)
         state = "FAILED " if run.fault else "passed "
         where = run.path.relative_to(root)

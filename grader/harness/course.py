@@ -25,6 +25,7 @@ from nbformat import NotebookNode
 
 from grader.checks.catalogue import PACKAGE, framework_of
 from grader.errors import ClinicError
+from grader.harness.cores import share_cores
 from grader.harness.kernels import start_warm
 from grader.harness.rebuild import cell_name, is_answer
 
@@ -34,13 +35,6 @@ if TYPE_CHECKING:
 
 _RAISED = re.compile(r"([a-z_]\w*\.)*[A-Z]\w*(Error|Exception|Entry)\b")  # "sqlite3.IOError: ..."
 CONFIG = "nbgrader_config.py"
-_THREADS = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "TF_NUM_INTRAOP_THREADS",
-    "TF_NUM_INTEROP_THREADS",
-)
 
 
 @dataclass(frozen=True)
@@ -204,13 +198,8 @@ def _graded(root: Path, assignment: str, who: list[str], processes: int) -> Iter
 
 
 def _prepare(assignment: str, processes: int) -> None:
-    """Give the kernels of this process their share of the cores, and a warm start.
-
-    Kernels inherit the environment.
-    """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    for name in _THREADS:
-        os.environ.setdefault(name, str(max(1, (cores or 1) // processes)))
+    """Give the kernels of this process their share of the cores, and a warm start."""
+    share_cores(processes)
     framework = framework_of(assignment)
     if framework is not None and hasattr(os, "fork"):
         start_warm(framework)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import multiprocessing
 import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from grader.checks import catalogue, engine, evidence
 from grader.checks.check import Case
 from grader.checks.verdict import Verdict
 from grader.errors import ClinicError
+from grader.harness.cores import share_cores
 from grader.harness.rebuild import parameters as parameters_of
 
 
@@ -43,16 +46,35 @@ def run_solutions(
     labs: Iterable[str],
     frameworks: Iterable[str],
     parameters: dict[str, Any],
+    *,
+    processes: int = 1,
 ) -> Iterator[Run]:
-    """Execute solution notebooks one after the other and yield what came of each.
+    """Execute solution notebooks and yield what came of each, in the order of the course.
 
     With the default parameters the outputs are saved in solutions/; with others the executed
     notebook goes to build/runs/, because solutions/ shows the default run.
+
+    Args:
+        processes: notebooks that run at the same time; with more than one, their times are those
+            of a shared machine.
     """
-    for lab in labs:
-        header = catalogue.read_header(lab)
-        for framework in frameworks:
-            yield _run(root, header, framework, PARAMETERS | parameters)
+    jobs = [
+        (root, catalogue.read_header(lab), framework, PARAMETERS | parameters)
+        for lab in labs
+        for framework in frameworks
+    ]
+    if processes == 1:
+        for job in jobs:
+            yield _run(*job)
+        return
+    # Spawned, not forked: papermill's event loop does not survive a fork.
+    with ProcessPoolExecutor(
+        processes,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=share_cores,
+        initargs=(processes,),
+    ) as pool:
+        yield from pool.map(_run, *zip(*jobs, strict=True))
 
 
 def _run(
@@ -78,7 +100,7 @@ def _run(
                 log_output=False,
                 # The kernel's own notes on its connection would cut the progress bar to pieces.
                 extra_arguments=["--log-level=CRITICAL"],
-                progress_bar={"desc": f"{header.id} {framework}", "leave": False},
+                progress_bar=_bar(header, framework),
             )
         except PapermillExecutionError as error:
             fault = f"raised {error.ename}: {error.evalue}"
@@ -98,6 +120,12 @@ def _run(
         target.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook, target)
     return Run(header.id, framework, target, seconds, fault)
+
+
+def _bar(header: catalogue.LabHeader, framework: str) -> dict[str, Any] | bool:
+    """Settings of the progress bar; none beside others, which would write over it."""
+    alone = multiprocessing.parent_process() is None
+    return {"desc": f"{header.id} {framework}", "leave": False} if alone else False
 
 
 def _raised(cell: Any) -> bool:

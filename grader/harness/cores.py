@@ -1,0 +1,26 @@
+"""A fair share of the processor cores for kernels that run beside one another."""
+
+from __future__ import annotations
+
+import os
+
+_THREADS = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+)
+
+
+def share_cores(processes: int) -> None:
+    """Limit the threads of this process's kernels, which inherit its environment.
+
+    What somebody has set in the environment stays.
+
+    Args:
+        processes: how many like this one run at the same time.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    for name in _THREADS:
+        os.environ.setdefault(name, str(max(1, (cores or 1) // processes)))
