@@ -206,18 +206,18 @@ def _recall(planted: Planted, suspects: np.ndarray) -> Finding:
     found = measure_found(suspects, wrong)
     share = suspects.mean()
     classes = np.bincount(planted.noisy.labels[suspects], minlength=len(KINDS))
-    if share < 0.5 * wrong.mean():
-        means = (
-            "Few labels are doubted. A network that has learned the labels by heart repeats them, "
-            "wrong ones as well."
-        )
-        look_next = "Was the network asked about images that it had been trained on?"
-    elif classes.max() > 0.85 * classes.sum():
+    if suspects.sum() >= 10 and classes.max() > 0.85 * classes.sum():
         means = (
             f"{100 * classes.max() / classes.sum():.0f} % of the suspects carry one and the same "
             "label, and wrong labels are in every class."
         )
         look_next = "Count suspects for each given label."
+    elif share < 0.5 * wrong.mean():
+        means = (
+            "Few labels are doubted. A network that has learned the labels by heart repeats them, "
+            "wrong ones as well."
+        )
+        look_next = "Was the network asked about images that it had been trained on?"
     elif found.precision < 1.5 * wrong.mean():
         means = (
             f"Of the suspects {100 * found.precision:.0f} % carry a wrong label, as of any images "

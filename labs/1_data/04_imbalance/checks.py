@@ -6,6 +6,7 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -50,15 +51,17 @@ CAUSES = {
     "with them.",
 }
 
-# Limits of the split from 20 seeds of every answer in PyTorch; those of the training from fewer.
+# Limits from 20 seeds of every answer in both frameworks; see calibration/.
 KEPT = Threshold("scenes lost or images used twice", 0, "at most")
 LEAK = Threshold("validation images whose scene is in training, share", 0.02, "at most")
 STRATA = Threshold("a class's miss of its share, against a draw by lot", 0.31, "at most")
 SCORE = Threshold("pairs of classifiers put in the right order, share", 1, "at least")
-# A geometric mean is near zero as soon as one class is missed (Kubat and Matwin 1997). The sick
-# program now and then finds one of the two rare classes, never both.
-FINDS = Threshold("recall of the rare classes, share of the balanced control's", 0.15, "at least")
-COMMON = Threshold("recall of the common class, share of the sick control's", 0.12, "at least")
+# Youden's index (1950): the share of a rare class that is told from the common one, less the share
+# of the common class that is taken for a rare one. Nobody earns it by naming one class more often.
+TOLD = Threshold("rare told from common, share of the balanced control's", 0.32, "at least")
+# A geometric mean is near zero as soon as one class is missed (Kubat and Matwin 1997). From
+# fourteen images two rare classes are hard to tell from each other, so little is asked for.
+EACH = Threshold("recall of the rare classes, share of the balanced control's", 0.1, "at least")
 
 
 def constant_accuracy(case: Case) -> float:
@@ -319,7 +322,12 @@ def _orders(scores: list[list[float]]) -> Finding:
 # ---- the training --------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=4)
+def _runs(case: Case) -> list[Case]:
+    """Two archives: of fourteen images a class, one may be unlucky."""
+    return [replace(case, seed=case.seed + 1000 * i) for i in range(2)]
+
+
+@lru_cache(maxsize=8)
 def _material(case: Case) -> tuple[Images, Images, Images]:
     """Training images, as many balanced ones, and unseen balanced images.
 
@@ -335,7 +343,23 @@ def _material(case: Case) -> tuple[Images, Images, Images]:
 
 
 def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
-    """Train on few images of some classes, predict unseen images of all; the same for controls."""
+    """Train on few images of some classes and predict unseen images of all, twice; so a control."""
+    starter = _same_program(answer.train, answer.sick_train) and _same_program(
+        answer.predict, answer.sick_predict
+    )
+    return {
+        "starter": starter,
+        "predicted": [_predicted(run, answer) for run in _runs(case)],
+        "balanced": [_control(run) for run in _runs(case)],
+    }
+
+
+def _predicted(case: Case, answer: Answer) -> np.ndarray:
+    """Class numbers (M,) that the learner's program gives the unseen images.
+
+    Raises:
+        AnswerError: anything else than one integer for each image.
+    """
     fw = case.fw
     assert fw is not None
     train, _, unseen = _material(case)
@@ -347,12 +371,7 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
             f"`predict` returned an array of shape {named.shape} and type {named.dtype} for "
             f"{len(unseen)} images; return one class number for each, as integers."
         )
-    return {
-        "predicted": named,
-        "starter": _same_program(answer.train, answer.sick_train)
-        and _same_program(answer.predict, answer.sick_predict),
-        **_controls(case),
-    }
+    return named
 
 
 def _same_program(one: Any, other: Any) -> bool:
@@ -366,95 +385,133 @@ def _same_program(one: Any, other: Any) -> bool:
     return [ast.dump(n) for n in (a.args, *a.body)] == [ast.dump(n) for n in (b.args, *b.body)]
 
 
-@lru_cache(maxsize=4)
-def _controls(case: Case) -> dict[str, Any]:
-    """One plain program on the archive's images, and on as many balanced ones."""
-    train, balanced, unseen = _material(case)
-    return {
-        "sick": _control(case, train, unseen.images),
-        "balanced": _control(case, balanced, unseen.images),
-    }
-
-
-def _control(case: Case, train: Images, unseen: np.ndarray) -> np.ndarray:
+@lru_cache(maxsize=8)
+def _control(case: Case) -> np.ndarray:
+    """What a plain program says of the unseen images after as many balanced training images."""
     fw = case.fw
     assert fw is not None
+    _, balanced, unseen = _material(case)
     fw.set_seed(case.seed)
-    model = fw.plain_cnn(SIZE, len(train.classes))
+    model = fw.plain_cnn(SIZE, len(balanced.classes))
     fw.train(
         model,
-        fw.from_images(train.images / 255),
-        train.labels,
+        fw.from_images(balanced.images / 255),
+        balanced.labels,
         steps=STEPS,
         batch_size=BATCH,
         learning_rate=LEARNING_RATE,
         optimizer="adam",
         seed=case.seed,
     )
-    return np.asarray(fw.predict(model, fw.from_images(unseen / 255)).argmax(axis=1))
+    return np.asarray(fw.predict(model, fw.from_images(unseen.images / 255)).argmax(axis=1))
 
 
 def untouched_repair(evidence: Evidence) -> bool:
     """The starter: both functions do what the sick ones do, and one class is nearly all it says."""
-    commonest = np.bincount(np.maximum(evidence["predicted"], 0)).max()
-    return bool(evidence["starter"] and commonest > 0.8 * len(evidence["predicted"]))
+    named = np.asarray(evidence["predicted"][0])
+    return bool(evidence["starter"] and np.bincount(np.maximum(named, 0)).max() > 0.8 * len(named))
+
+
+class _Named(NamedTuple):
+    """How the images of each class were named: rows true classes, columns named, in shares.
+
+    The last column is for numbers that are no class.
+    """
+
+    shares: np.ndarray
+    common: int
+
+    @property
+    def recalls(self) -> np.ndarray:
+        return np.diagonal(self.shares)
+
+    @property
+    def away(self) -> np.ndarray:
+        """Share of each class that is named otherwise than the common class."""
+        return 1 - self.shares[:, self.common]
+
+    @property
+    def told(self) -> float:
+        """Youden's index of each rare class against the common one, geometric mean."""
+        gained = np.delete(self.away, self.common) - self.away[self.common]
+        return _geometric_mean(np.maximum(gained, 0))
+
+    @property
+    def each(self) -> float:
+        """Geometric mean of the rare classes' recalls."""
+        return _geometric_mean(np.delete(self.recalls, self.common))
+
+
+def _geometric_mean(values: np.ndarray) -> float:
+    return float(np.prod(values) ** (1 / len(values)))
+
+
+def _read(case: Case, predicted: Any) -> _Named:
+    train, _, unseen = _material(case)
+    k = len(unseen.classes)
+    named = np.asarray(predicted)
+    named = np.where((named >= 0) & (named < k), named, k)
+    counts = np.zeros((k, k + 1))
+    np.add.at(counts, (unseen.labels, named), 1)
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    return _Named(shares, int(np.bincount(train.labels).argmax()))
 
 
 def judge_repair(case: Case, evidence: Evidence) -> list[Finding]:
-    """Two gates: every rare class is found, and what the common class pays for it."""
-    train, _, unseen = _material(case)
-    k = len(unseen.classes)
-
-    def recalls(name: str) -> np.ndarray:
-        named = np.asarray(evidence[name])
-        return np.array([(named[unseen.labels == label] == label).mean() for label in range(k)])
-
-    answer, sick, balanced = recalls("predicted"), recalls("sick"), recalls("balanced")
-    common = int(np.bincount(train.labels).argmax())
-    return [
-        _finds(np.asarray(evidence["predicted"]), answer, balanced, common),
-        COMMON.finding(
-            float(answer[common] / sick[common]) if sick[common] else np.nan,
-            measured=f"Of the common class {100 * answer[common]:.0f} % are recognised; the sick "
-            f"control recognises {100 * sick[common]:.0f} %, a balanced one "
-            f"{100 * balanced[common]:.0f} %.",
-            means="The rare classes are gained at the cost of the common one: they weigh more now "
-            "than it does.",
-            look_next="Add up what each class weighs in one epoch: its images, times how often "
-            "each is drawn, times its weight in the loss.",
-        ),
-    ]
+    """Two gates: the rare classes are told from the common one, and each is recognised."""
+    answer, control = (
+        [_read(run, predicted) for run, predicted in zip(_runs(case), evidence[name], strict=True)]
+        for name in ("predicted", "balanced")
+    )
+    return [_told(answer, control), _each(answer, control)]
 
 
-def _finds(named: np.ndarray, answer: np.ndarray, balanced: np.ndarray, common: int) -> Finding:
-    rare, possible = (_geometric_mean(np.delete(r, common)) for r in (answer, balanced))
-    commonest = int(np.bincount(np.maximum(named, 0)).argmax())
-    one = float((named == commonest).mean())
-    if one > 0.95 and commonest != common:
+def _percent(values: np.ndarray) -> str:
+    return " and ".join(f"{100 * v:.0f} %" for v in values)
+
+
+def _told(answer: list[_Named], control: list[_Named]) -> Finding:
+    told, possible = (float(np.mean([n.told for n in names])) for names in (answer, control))
+    common = answer[0].common
+    away = np.mean([n.away for n in answer], axis=0)
+    if away[common] > 0.5:
         means = (
-            f"{100 * one:.0f} % of the images are given to one rare class: the mistake has only "
-            "moved."
+            "The rare classes are named whatever the image shows: the mistake has only moved. They "
+            "weigh more now than the common class does."
         )
-        look_next = "Count how often each class is named on the validation images."
+        look_next = (
+            "Add up what each class weighs in one epoch: its images, times how often each is "
+            "drawn, times its weight in the loss."
+        )
     else:
         means = (
-            "A rare class is still missed. The class numbers of these images are others than in "
-            "the notebook; what counts is how many images there are of each."
+            "A rare class is still missed: it disappears in the common one. The class numbers of "
+            "these images are others than in the notebook; what counts is how many images there "
+            "are of each."
         )
         look_next = "Add up what each class weighs in one epoch, for these labels."
-    per_class = ", ".join(f"{100 * r:.0f}" for r in answer)
-    return FINDS.finding(
-        rare / possible if possible else np.nan,
-        measured=f"On unseen images the recalls of the classes are {per_class} %. The geometric "
-        f"mean of the rare ones is {100 * rare:.0f} %; of the same program with balanced images "
-        f"{100 * possible:.0f} %.",
+    return TOLD.finding(
+        told / possible if possible else np.nan,
+        measured=f"Of the two rare classes {_percent(np.delete(away, common))} of the unseen "
+        f"images are named otherwise than the common class, and {_percent(away[[common]])} of the "
+        "common class itself.",
         means=means,
         look_next=look_next,
     )
 
 
-def _geometric_mean(recalls: np.ndarray) -> float:
-    return float(np.prod(recalls) ** (1 / len(recalls)))
+def _each(answer: list[_Named], control: list[_Named]) -> Finding:
+    each, possible = (float(np.mean([n.each for n in names])) for names in (answer, control))
+    common = answer[0].common
+    recalls = np.mean([n.recalls for n in answer], axis=0)
+    return EACH.finding(
+        each / possible if possible else np.nan,
+        measured="The rare classes are told from the common one, and "
+        f"{_percent(np.delete(recalls, common))} of them get their own name.",
+        means="The rare classes share one name, or get one that is nobody's: together they are "
+        "found, each by itself is not.",
+        look_next="Draw the confusion matrix of the validation images. Which column is empty?",
+    )
 
 
 CHECKS = [

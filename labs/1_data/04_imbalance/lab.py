@@ -259,10 +259,11 @@ lab.check("validation")
 # - `predict(model, images)` names a class for each image, an array of integers.
 #
 # The check trains on new images in which another class number is the common one, and predicts
-# images of which there are as many of each class. First: the geometric mean of the rare classes'
-# recalls, which is near zero as soon as one of them is missed, against that of the same program
-# with balanced training images.
-# Second: is the common class still recognised?
+# images of which there are as many of each class. It does so for two archives. First: are the rare
+# classes told from the common one, as well as by the same program with balanced training images?
+# What counts is how much more often they are named otherwise than the common class is. Second: does
+# each of them get its own name? A geometric mean of their recalls is near zero as soon as one is
+# missed.
 
 
 # %% repair tags=["answer", "pytorch"]

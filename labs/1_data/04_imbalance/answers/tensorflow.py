@@ -138,7 +138,7 @@ def train(images, labels):
 predict = sick_predict
 
 
-# %% favours_the_rare_without_measure kind="wrong"
+# %% favours_the_rare_without_measure kind="wrong" says="weigh more now"
 # The classes are even already; on top of that the rare ones are given a large bonus.
 def train(images, labels):
     counts = np.bincount(labels)
@@ -151,6 +151,24 @@ def train(images, labels):
 def predict(model, images):
     network, bonus = model
     return (lab.fw.predict(network, prepared(images)) + bonus).argmax(axis=1)
+
+
+# %% gives_all_rare_images_one_name kind="wrong" says="share one name"
+# Rare against common, and nothing more.
+def train(images, labels):
+    counts = np.bincount(labels)
+    rare = (labels != counts.argmax()).astype(np.int64)
+    generator = np.random.default_rng(0)
+    rows = np.concatenate(
+        [generator.choice(np.flatnonzero(rare == label), len(labels) // 2) for label in (0, 1)]
+    )
+    return sick_train(images[rows], rare[rows]), counts.argmax(), counts.argmin()
+
+
+def predict(model, images):
+    network, common, rarest = model
+    rare = lab.fw.predict(network, prepared(images)).argmax(axis=1)
+    return np.where(rare, rarest, common)
 
 
 # %% weighs_the_loss kind="right"
