@@ -131,11 +131,12 @@ def _root() -> Path:
 
 
 def _chosen(labs: Sequence[str]) -> list[str]:
-    from grader.checks.catalogue import lab_ids, read_header
+    """The labs that were named, drafts as well, or all that are released."""
+    from grader.checks.catalogue import read_header, released_ids
 
     for lab in labs:
         read_header(lab)  # refuses an unknown one
-    return list(labs) or lab_ids()
+    return list(labs) or released_ids()
 
 
 def _frameworks(options: argparse.Namespace) -> tuple[str, ...]:
@@ -147,7 +148,8 @@ def _labs(options: argparse.Namespace) -> int:
 
     for lab in lab_ids():
         header = read_header(lab)
-        print(f"{lab:<36} {header.minutes:>3} min  {header.title}")
+        draft = "  (draft)" if header.draft else ""
+        print(f"{lab:<36} {header.minutes:>3} min  {header.title}{draft}")
     return 0
 
 
@@ -193,7 +195,9 @@ def _problems(labs: Sequence[str]) -> list[str]:
 
 
 def _lint(options: argparse.Namespace) -> int:
-    problems = _problems(_chosen(options.labs))
+    from grader.checks.catalogue import lab_ids
+
+    problems = _problems(_chosen(options.labs) if options.labs else lab_ids())
     print("\n".join(problems) or "Nothing to mend.")
     return 1 if problems else 0
 

@@ -348,6 +348,15 @@ def test_check_names_a_notebook_whose_lab_is_gone(course):
     assert all("is gone" in line for line in found)
 
 
+def test_a_draft_is_built_when_it_is_named_and_not_released(course):
+    edit(course / "labs" / LAB / "lab.py", "# difficulty: 1\n", "# difficulty: 1\n# draft: true\n")
+    assert build.build(course) == []
+    assert len(build.build(course, [LAB])) == 2
+    found = build.check(course)
+    assert len(found) == 4
+    assert all("is gone or a draft" in line for line in found)
+
+
 def test_an_unknown_lab_is_one_sentence(course):
     with pytest.raises(ClinicError, match="no lab"):
         build.build(course, ["1_data/99_nothing"])

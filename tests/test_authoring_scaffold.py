@@ -32,6 +32,11 @@ def folder(tmp_path):
     return new_lab(tmp_path, LAB, 'The "flips": wrong way round')
 
 
+def release(folder):
+    lab = folder / "lab.py"
+    lab.write_text(lab.read_text(encoding="utf-8").replace("# draft: true\n", ""), encoding="utf-8")
+
+
 def test_the_scaffold_has_every_file_of_a_lab(folder, tmp_path):
     assert folder == tmp_path / "labs" / LAB
     assert {str(p.relative_to(folder)) for p in folder.rglob("*.py")} == {
@@ -55,8 +60,16 @@ def test_every_todo_is_listed_with_its_line(folder, tmp_path):
     assert todos == {(p.path, p.line) for p in found}
 
 
+def test_a_new_lab_is_a_draft_until_its_author_says_otherwise(folder, tmp_path):
+    fill(folder)
+    assert build.build(tmp_path) == []
+    release(folder)
+    assert len(build.build(tmp_path)) == 2
+
+
 def test_once_filled_it_passes_the_linter_and_builds(folder, tmp_path):
     fill(folder)
+    release(folder)
     assert [str(p) for p in lint_lab(LAB, tmp_path / "labs")] == []
     for built in build.build(tmp_path):
         nbformat.validate(nbformat.read(built.notebook, as_version=4))

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.authoring.source import STUB, LabSource, SourceCell, read_lab
-from grader.checks.catalogue import LabHeader, lab_ids, load_checks
+from grader.checks.catalogue import LabHeader, load_checks, released_ids
 from grader.checks.check import Check
 from grader.errors import ClinicError
 from grader.frameworks import NAMES
@@ -65,6 +65,8 @@ class _Target:
 def build(root: Path, labs: Iterable[str] | None = None) -> list[Built]:
     """Write the notebooks of the labs below `root`/labs into solutions/ and notebooks/.
 
+    Without `labs`, those of all that are released.
+
     Outputs of an existing solution notebook are kept where a cell's source is unchanged. Nothing
     is written unless everything can be: all notebooks are made and all existing ones looked at
     first.
@@ -105,7 +107,7 @@ def check(root: Path, labs: Iterable[str] | None = None) -> list[str]:
                 found.append(f"{path.relative_to(root)}: {difference}; run `grader build`.")
     if labs is None:
         known = {path for t in targets for path in (t.solution, t.notebook)}
-        found += _orphans(root, known, set(lab_ids(root / "labs")))
+        found += _orphans(root, known, set(released_ids(root / "labs")))
     return found
 
 
@@ -273,7 +275,7 @@ def checked_name(source: str) -> str:
 def _targets(root: Path, labs: Iterable[str] | None) -> list[_Target]:
     labs_root = root / "labs"
     targets = []
-    for lab_id in lab_ids(labs_root) if labs is None else labs:
+    for lab_id in released_ids(labs_root) if labs is None else labs:
         lab = read_lab(lab_id, labs_root)
         checks = _checks(lab_id, labs_root)
         for framework in NAMES:
@@ -411,7 +413,8 @@ def _orphans(root: Path, known: set[Path], labs: set[str]) -> list[str]:
         made_from = notebook and notebook["metadata"].get("cnn_clinic", {}).get("lab")
         if made_from and made_from not in labs:
             found.append(
-                f"{path.relative_to(root)}: its lab {made_from!r} is gone; delete the notebook."
+                f"{path.relative_to(root)}: its lab {made_from!r} is gone or a draft; "
+                "delete the notebook."
             )
     return found
 

@@ -62,6 +62,7 @@ _LAB = """\
 # symptom: "TODO: one sentence on what somebody saw."
 # minutes: 25
 # difficulty: 1
+# draft: true
 # learn: ["TODO: two to four short phrases on what is learned"]
 # sources: ["TODO: rows of the source list, such as 000/28"]
 # seconds: {pytorch: 30, tensorflow: 30}

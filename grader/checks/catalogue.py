@@ -21,7 +21,10 @@ PACKAGE = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class LabHeader:
-    """The header of a lab.py: what the catalogue, the notebooks and the linter know of a lab."""
+    """The header of a lab.py: what the catalogue, the notebooks and the linter know of a lab.
+
+    A draft is linted and can be named in every command; it is not released to learners.
+    """
 
     id: str
     title: str
@@ -33,6 +36,7 @@ class LabHeader:
     seconds: dict[str, float]
     hints: dict[str, tuple[str, ...]]
     path: Path
+    draft: bool = False
 
     @property
     def module(self) -> str:
@@ -76,9 +80,18 @@ def labs_root() -> Path:
 
 
 def lab_ids(root: Path | None = None) -> list[str]:
-    """All labs, in the order of the course."""
+    """All labs, drafts included, in the order of the course."""
     root = root or labs_root()
     return [f"{p.parent.parent.name}/{p.parent.name}" for p in sorted(root.glob("*/*/lab.py"))]
+
+
+def released_ids(root: Path | None = None) -> list[str]:
+    """The labs that learners get, in the order of the course.
+
+    Raises:
+        ClinicError: a lab whose header cannot be read.
+    """
+    return [lab for lab in lab_ids(root) if not read_header(lab, root).draft]
 
 
 def split_header(text: str, where: str = "lab.py") -> tuple[dict[str, Any], int]:
@@ -132,7 +145,9 @@ def read_header(lab: str, root: Path | None = None) -> LabHeader:
         "sources": list,
         "seconds": dict,
         "hints": dict,
+        "draft": bool,
     }
+    fields.setdefault("draft", False)
     for name, kind in kinds.items():
         if not isinstance(fields.get(name), kind):
             raise ClinicError(
@@ -158,6 +173,7 @@ def read_header(lab: str, root: Path | None = None) -> LabHeader:
         seconds=seconds,
         hints=hints,
         path=path.parent,
+        draft=fields["draft"],
     )
 
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from grader.checks.catalogue import lab_ids
+from grader.checks.catalogue import released_ids
 from grader.frameworks import NAMES
 from grader.harness.execute import run_solutions
 
@@ -26,12 +26,12 @@ def bench(root: Path) -> int:
     print(_row("python -c 'import grader', less a bare python", _import_seconds(), "at most 0.3"))
     print(_row("5,000 tiles of 32 px", _repeat(_tiles, 3), "at most 5"))
     print("\nReference answers on unseen images, three seeds:")
-    for lab in lab_ids(root / "labs"):
+    for lab in released_ids(root / "labs"):
         for framework in NAMES:
             for check, seconds in _check_seconds(lab, framework).items():
                 print(_row(f"{lab} {framework} {check}", seconds, "at most 10"))
     print("\nSolution notebooks, from kernel start to the last cell:")
-    for run in run_solutions(root, lab_ids(root / "labs"), NAMES, {"DEVICE": "cpu"}):
+    for run in run_solutions(root, released_ids(root / "labs"), NAMES, {"DEVICE": "cpu"}):
         print(_row(f"{run.lab} {run.framework}", [run.seconds], "at most 60"), flush=True)
     return 0
 
