@@ -445,7 +445,7 @@ def _read_all(door, path, **options) -> tuple[np.ndarray, np.ndarray]:
 
 def _door(framework: str):
     pytest.importorskip("torch" if framework == "pytorch" else "tensorflow")
-    module = pytest.importorskip(f"grader.frameworks.{framework}_folder")
+    module = pytest.importorskip(f"grader.frameworks.{framework}.folder")
     return module.folder_batches
 
 

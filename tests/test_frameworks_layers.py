@@ -165,3 +165,32 @@ def test_a_model_that_does_not_look_sees_nothing(fw, x):
     ((_, gradient),) = fw.centre_gradients(model, x)
     assert gradient.shape == (5, 16, 16)
     assert not gradient.any()
+
+
+def test_a_model_that_gives_its_own_weights_multiplies_nothing(fw, x):
+    if fw.NAME == "pytorch":
+        import torch
+        from torch import nn
+
+        class Same(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.logits = nn.Parameter(torch.zeros(4))
+
+            def forward(self, x):
+                return self.logits.expand(len(x), -1)
+
+        model = Same()
+    else:
+        import keras
+
+        class Same(keras.Model):
+            def __init__(self):
+                super().__init__()
+                self.logits = self.add_weight(shape=(4,), initializer="zeros")
+
+            def call(self, x, training=False):
+                return keras.ops.broadcast_to(self.logits, (keras.ops.shape(x)[0], 4))
+
+        model = Same()
+    assert fw.multiply_adds(model, x) == 0

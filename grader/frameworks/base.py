@@ -49,3 +49,69 @@ class LayerCost:
     shape: tuple[int, ...]
     parameters: int
     multiply_adds: int
+
+
+@dataclass(frozen=True)
+class UnitSignals:
+    """What the units of one layer with a kernel or a matrix tell the layers after them.
+
+    A unit is a channel of a convolution or one output of a dense layer. Its sum is what it
+    computes before its activation.
+
+    Attributes:
+        name: of the layer.  kind: name of the layer's class in its framework.
+        passed: largest gradient, over the positions of a map, that comes back to the unit's sum
+            from what uses it next; float32 (N, U).
+        spread: largest difference between two images of the unit's sum at one position, (U,).
+        size: largest magnitude of the unit's sum, (U,).
+    """
+
+    name: str
+    kind: str
+    passed: np.ndarray
+    spread: np.ndarray
+    size: np.ndarray
+
+
+class UnitTally:
+    """Gathers one layer's `UnitSignals`, batch by batch."""
+
+    def __init__(self, name: str, kind: str) -> None:
+        self.name, self.kind = name, kind
+        self.passed: list[np.ndarray] = []
+        self.low = np.array(np.inf)
+        self.high = np.array(-np.inf)
+
+    def add(self, sums: np.ndarray, gradients: np.ndarray) -> None:
+        """One batch's sums and the gradients that come back to them, both (N, ..., U)."""
+        places = tuple(range(1, gradients.ndim - 1))
+        self.passed.append(np.abs(gradients).max(axis=places))
+        self.low = np.minimum(self.low, sums.min(axis=0))
+        self.high = np.maximum(self.high, sums.max(axis=0))
+
+    def signals(self) -> UnitSignals:
+        """What was gathered."""
+        places = tuple(range(self.low.ndim - 1))
+        largest = np.maximum(np.abs(self.low), np.abs(self.high))
+        with np.errstate(invalid="ignore"):  # the weights may have left the range of numbers
+            spread = (self.high - self.low).max(axis=places)
+        return UnitSignals(
+            self.name,
+            self.kind,
+            np.concatenate(self.passed).astype(np.float32),
+            spread,
+            largest.max(axis=places),
+        )
+
+
+@dataclass(frozen=True)
+class StateArray:
+    """What one array of a model's state is, in the order of `get_state`.
+
+    `layer` is the layer's name, `name` the array's own. `statistic` is True for what a layer
+    counts or averages while it is called, and no gradient changes.
+    """
+
+    layer: str
+    name: str
+    statistic: bool
