@@ -281,7 +281,7 @@ def test_a_model_without_a_kernel_is_refused(fw):
 def test_weights_that_are_not_finite_are_measured_without_complaint(fw):
     model = with_dead_units(fw, "separate")
     fw.set_state(model, [np.full_like(v, np.inf) for v in fw.get_state(model)])
-    with np.errstate(all="raise"):
+    with np.errstate(invalid="raise"):
         units = measure_dead_units(fw, model, fw.from_images(IMAGES))
     assert units.layers[0].silent_share == 1
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -184,7 +185,6 @@ def layer_costs(model: nn.Module, x: Any) -> list[LayerCost]:
         x: what the model eats, first axis N; the first one is used.
     """
     costs: list[LayerCost] = []
-    counter = FlopCounterMode(display=False)
     counted = 0
 
     def note(name: str, module: nn.Module, output: torch.Tensor) -> None:
@@ -196,34 +196,38 @@ def layer_costs(model: nn.Module, x: Any) -> list[LayerCost]:
         counted += flops
         costs.append(LayerCost(name, type(module).__name__, shape, parameters, flops // 2))
 
-    with counter, torch.no_grad():
-        _with_countable_attention(lambda: _call_watched(model, on_device_of(model, x)[:1], note))
+    with _counting(model) as counter:
+        _call_watched(model, on_device_of(model, x)[:1], note)
     return costs
 
 
 def multiply_adds(model: nn.Module, x: Any) -> int:
     """Multiply-adds of the whole model for one image, those outside of layers included."""
-    counter = FlopCounterMode(display=False)
-    trained = [p for p in model.parameters() if p.requires_grad]
-    for parameter in trained:  # the counter trips over an output that is a view of a parameter
-        parameter.requires_grad_(False)
-    try:
-        with counter, torch.no_grad():
-            _with_countable_attention(lambda: predict(model, on_device_of(model, x)[:1]))
-    finally:
-        for parameter in trained:
-            parameter.requires_grad_(True)
+    with _counting(model) as counter:
+        predict(model, on_device_of(model, x)[:1])
     return counter.get_total_flops() // 2
 
 
-def _with_countable_attention(call: Callable[[], Any]) -> None:
-    """Call with attention's fused path off, which the counter does not know."""
+@contextmanager
+def _counting(model: nn.Module) -> Iterator[FlopCounterMode]:
+    """Count what is computed while open, in a form that the counter can follow.
+
+    Attention's fused path is off, which the counter does not know; parameters ask for no gradient,
+    since it trips over an output that is a view of one.
+    """
+    counter = FlopCounterMode(display=False)
     was_on = torch.backends.mha.get_fastpath_enabled()
+    trained = [p for p in model.parameters() if p.requires_grad]
     torch.backends.mha.set_fastpath_enabled(False)
+    for parameter in trained:
+        parameter.requires_grad_(False)
     try:
-        call()
+        with counter, torch.no_grad():
+            yield counter
     finally:
         torch.backends.mha.set_fastpath_enabled(was_on)
+        for parameter in trained:
+            parameter.requires_grad_(True)
 
 
 def centre_gradients(model: nn.Module, x: Any) -> list[tuple[str, np.ndarray]]:

@@ -39,7 +39,7 @@ CAUSES = {
     "it is an affine map, and it gives its last layer one number for each image.",
 }
 
-# Limits from 20 seeds of every answer in both frameworks; see calibration/.
+# Limits from 20 seeds of every answer in PyTorch, see calibration/; provisional in Keras, from one.
 BENDS = Threshold("distance from an affine map, relative", 0.01, "at least")
 HOLDS = Threshold("loss left on one batch, best of three learning rates", 0.3, "at most", "nats")
 SEEN = Threshold(

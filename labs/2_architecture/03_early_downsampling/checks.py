@@ -40,8 +40,8 @@ CAUSES = {
     "missing-normalisation": "Every convolution here is followed by a normalisation.",
 }
 
-# The first three are counts, the same for every seed; see calibration/ for the others, from 20
-# seeds of every answer in both frameworks. Idle weights: none in any right repair, 37 % and more
+# The first three are counts, the same for every seed; the others are provisional, from one or two
+# seeds, until `grader calibrate` has run. Idle weights: none in any right repair, 37 % and more
 # behind the stem for photographs. Upsampling to 224 pixels costs 15 times the control's
 # multiply-adds, leaving out every stride 17 times.
 MEETS = Threshold("share of the weights that meet nothing but padding", 0.1, "at most")

@@ -245,7 +245,7 @@ for name, model in (("residual network", sick), ("three convolutions", tiny)):
 # %% signature tags=["picture"]
 lab.show(
     downsampling.draw_downsampling(
-        {"sick": sick_use}, {"sick": sick_stages, "sick, before training": sick_before}, 10
+        {"sick": sick_use}, {"sick, before training": sick_before, "sick": sick_stages}, 10
     ),
     f"{downsampling.say_downsampling(sick_use)} {downsampling.say_stages(sick_stages)}",
 )
@@ -441,9 +441,9 @@ def three(poolings, kind="max", head="average", classes=10):
         model.add(layers.BatchNormalization(momentum=0.9))
         model.add(layers.ReLU())
         if number < poolings:
-            model.add(pool())
+            model.add(pool(2))
     for _ in range(poolings - 3):
-        model.add(pool())
+        model.add(pool(2))
     model.add(layers.Flatten() if head == "flatten" else layers.GlobalAveragePooling2D())
     model.add(layers.Dense(classes))
     return model
@@ -489,13 +489,15 @@ row("side of the sea", poolings=2)
 row("side of the sea", poolings=2, head="flatten")
 
 # %% [markdown] advice-reading
-# Go down the first four lines. The first poolings cost nothing or help: the layer behind sees twice
-# as much of the image, and the whole becomes cheaper. It is the last ones that hurt, those that make
-# the map smaller than the thing that has to be read. So the question is not how many poolings, but
-# what has been computed before each.
+# Go down the first four lines. From the first pooling to the second, the layer behind sees twice as
+# much of the image, and the whole becomes cheaper. Does the fourth one still help? Three
+# convolutions have looked at the image before it, and it costs them nothing: what matters is not how
+# many poolings there are, but what has been computed before each. The sick network has two before
+# its first block.
 #
 # Compare the lines on the head by task. The letter lies anywhere, and a head that keeps the place has
-# to learn it anew for every place. The sea's side *is* a place.
+# to learn it anew for every place. The sea's side is a place, and still the average can tell it: the
+# padding along the border has marked it for the convolutions.
 
 # %% [markdown] on-a-gpu tags=["pytorch"]
 # ## On a GPU

@@ -39,8 +39,8 @@ CAUSES = {
     "meant to stay as it was with any number of them.",
 }
 
-# Limits lie in the gaps between right and wrong answers that calibration/ records. Bit-identical
-# needs no distribution.
+# Provisional limits, in the gaps between right and wrong answers of two seeds, until `grader
+# calibrate` has run. Bit-identical needs no distribution.
 WEIGHTS = Threshold("arrays of weights that are not what they were", 0, "at most")
 STATISTICS = Threshold("running statistics that are not what they were", 0, "at most")
 PARITY = Threshold(
