@@ -45,7 +45,9 @@ class KernelUse:
 
 @dataclass(frozen=True)
 class Downsampling:
-    """The kernels of a model, in the order of the calls.
+    """The convolutions of a model that have a window, in the order of the calls.
+
+    A kernel of one position (1x1) lies on the map wherever it stands, so it is not among them.
 
     Attributes:
         parameters: of the whole model, those outside of convolutions included.

@@ -27,6 +27,9 @@ LOOKED_AT = 32  # images over which a field is read off
 GLANCED_AT = 8  # images over which a message's field is measured
 SHORT = 60  # images of the short training, a fifth of the epochs' steps
 NOTHING = 1e-9  # a relation that is exactly zero, for its logarithm
+# Of 400 trainings of right answers one in fifty stayed at guessing, from the first epoch to the
+# last, and took off from other weights. What cannot work does not work from any.
+STARTS = 3
 
 CAUSES = {
     "too-few-filters": "A filter more describes the same window in another way. Near pairs, which "
@@ -50,7 +53,7 @@ SEES = Threshold("what the far relation changes in the logits, power of ten", -4
 COSTS = Threshold("multiply-adds, times those of the sick model", 5, "at most")
 # The task is exact: every image can be read, so the best there is is 1 and guessing is a half.
 FAR_RIGHT = Threshold(f"accuracy at {FAR} pixels", 0.8, "at least")
-NEAR_RIGHT = Threshold(f"accuracy at {NEAR} pixels", 0.8, "at least")
+NEAR_RIGHT = Threshold(f"accuracy at {NEAR} pixels", 0.85, "at least")
 MIDDLE_RIGHT = Threshold(f"accuracy at {MIDDLE} pixels", 0.8, "at least")
 
 
@@ -109,15 +112,41 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
             evidence["untouched"] = _alike(fw.get_state(model), fw.get_state(sick))
         model = None
     if _sees(evidence).holds and _costs(evidence).holds:
-        model = _fresh(case, answer, x) if model is None else model
-        _train(case, answer.train, model, x, train.labels)
-        unseen, _ = _draw(case, "test", N_TEST)
-        evidence["predicted"] = _predictions(fw, model, _standardised(case, unseen.images, train))
+        evidence["predicted"] = _trained_predictions(case, answer, model, train, x)
     return evidence
 
 
-def _fresh(case: Case, answer: Answer, x: Any) -> Any:
-    case.fw.set_seed(case.seed)
+def _trained_predictions(
+    case: Case, answer: Answer, model: Any, train: Images, x: Any
+) -> list[np.ndarray]:
+    """Predicted classes (N,) for the unseen images, after as many starts as it takes.
+
+    Args:
+        model: untrained, for the first start; None where it has been trained a little.
+    """
+    unseen, distance = _draw(case, "test", N_TEST)
+    x_unseen = _standardised(case, unseen.images, train)
+    predicted: list[np.ndarray] = []
+    for start in range(STARTS):
+        if model is None:
+            model = _fresh(case, answer, x, start)
+        _train(case, answer.train, model, x, train.labels)
+        predicted += _predictions(case.fw, model, x_unseen)
+        if all(finding.holds for finding in _accuracies(_best(predicted, unseen, distance), "")):
+            break
+        model = None
+    return predicted
+
+
+def _best(predicted: list[np.ndarray], unseen: Images, distance: np.ndarray) -> ByDistance:
+    return max(
+        (measure_by_distance(p, unseen.labels, distance) for p in predicted),
+        key=lambda by: float(by.accuracy.mean()),
+    )
+
+
+def _fresh(case: Case, answer: Answer, x: Any, start: int = 0) -> Any:
+    case.fw.set_seed(case.seed + start)
     model = answer.build_model(SIZE, CLASSES)
     if not case.fw.is_model(model):
         raise AnswerError(
@@ -163,15 +192,14 @@ def judge_repair(case: Case, evidence: Evidence) -> list[Finding]:
     """Five gates: the far pair is seen together, the price, and accuracy at every distance."""
     by = None
     if evidence["predicted"] is not None:
-        unseen, distance = _draw(case, "test", N_TEST)
-        by = max(
-            (measure_by_distance(p, unseen.labels, distance) for p in evidence["predicted"]),
-            key=lambda by: float(by.accuracy.mean()),
-        )
+        by = _best(evidence["predicted"], *_draw(case, "test", N_TEST))
+    return [_sees(evidence), _costs(evidence), *_accuracies(by, _far_means(evidence))]
+
+
+def _accuracies(by: ByDistance | None, far_means: str) -> list[Finding]:
+    """Three gates: far pairs, near ones, and those between."""
     return [
-        _sees(evidence),
-        _costs(evidence),
-        _right(FAR_RIGHT, FAR, by, _far_means(evidence)),
+        _right(FAR_RIGHT, FAR, by, far_means),
         _right(
             NEAR_RIGHT,
             NEAR,

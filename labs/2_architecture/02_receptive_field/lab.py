@@ -217,7 +217,8 @@ lab.check("diagnosis")
 # within five times the multiply-adds of the sick model.
 #
 # The check looks at five things in turn. Does it change the logits how two far masts lie? What does
-# the model cost? Is it right on far pairs, on near ones, and on those between?
+# the model cost? Is it right on far pairs, on near ones, and on those between? One training in fifty
+# never takes off, whatever the repair; the check then starts again, up to three times in all.
 
 
 # %% repair tags=["answer", "pytorch"]

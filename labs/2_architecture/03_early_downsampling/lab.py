@@ -139,7 +139,9 @@ def block(x, filters, stride):
     """Two convolutions and a shortcut around them; a stride of 2 halves the map."""
     short = x
     if stride != 1 or x.shape[-1] != filters:
-        short = conv_norm(x, filters, 1, stride)
+        # A stride in the 1x1 kernel itself crashes TensorFlow's CPU gradient on large maps.
+        short = layers.MaxPooling2D(1, strides=stride)(x) if stride != 1 else x
+        short = conv_norm(short, filters, 1)
     x = layers.ReLU()(conv_norm(x, filters, 3, stride))
     x = conv_norm(x, filters, 3)
     return layers.ReLU()(layers.Add()([x, short]))

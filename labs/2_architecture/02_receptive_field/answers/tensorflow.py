@@ -1,10 +1,10 @@
 # %% names_another_cause_reads_right cell="diagnosis" kind="wrong" says="in another way"
 cause = "too-few-filters"
-reading = sick_field.side
+reading = 7
 
 # %% takes_it_for_the_head cell="diagnosis" kind="wrong" says="Where a mast stood"
 cause = "small-dense-layer"
-reading = sick_field.side
+reading = 7
 
 # %% reads_the_distance cell="diagnosis" kind="wrong" says="another number"
 cause = "receptive-field"
@@ -188,7 +188,7 @@ def build_model(size, classes):
 
 
 def train(model, x, y):
-    fit(model, x, y, rate=1e-7)
+    fit(model, x, y, epochs=2, rate=1e-7)
 
 
 # %% pays_thirteen_times kind="wrong" says="times the multiply-adds"

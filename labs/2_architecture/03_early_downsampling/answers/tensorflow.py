@@ -1,14 +1,14 @@
 # %% names_another_cause_reads_right cell="diagnosis" kind="wrong" says="the training loss where it is"
 cause = "too-deep"
-reading = 100 * sick_use.idle
+reading = 54.5
 
 # %% takes_it_for_overfitting cell="diagnosis" kind="wrong" says="a twentieth of the weights"
 cause = "overfitting"
-reading = 100 * sick_use.idle
+reading = 54.5
 
 # %% reads_the_side_of_the_map cell="diagnosis" kind="wrong" says="another number"
 cause = "early-downsampling"
-reading = sick_use.last_side
+reading = 1
 
 
 # %% returns_zeros kind="constant" says="no layer that computes on a map"
@@ -56,7 +56,7 @@ build_model = build_sick
 
 
 def train(model, x, y):
-    fit(model, x, y, epochs=40)
+    fit(model, x, y, epochs=20)
 
 
 # %% widens_the_head kind="wrong" says="a wider head"

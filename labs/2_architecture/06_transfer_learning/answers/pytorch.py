@@ -1,14 +1,14 @@
 # %% blames_the_statistics kind="wrong" cell="diagnosis" says="every array of weights did"
 cause = "batch-norm-statistics"
-reading = change.arrays_changed
+reading = 30
 
 # %% blames_the_rate kind="wrong" cell="diagnosis" says="not trained, at any rate"
 cause = "learning-rate"
-reading = change.arrays_changed
+reading = 30
 
 # %% counts_the_statistics_only kind="wrong" cell="diagnosis" says="another number"
 cause = "freeze-without-effect"
-reading = change.statistics_changed
+reading = 10
 
 
 # %% returns_no_model kind="constant" cell="freeze" says="return a model"
