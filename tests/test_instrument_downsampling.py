@@ -150,33 +150,3 @@ def test_a_model_without_a_map_has_the_image_only(fw):
     stages = measure_stages(fw, model, x, LABELS, x, LABELS)
     assert [stage.name for stage in stages] == ["image"]
     assert measure_downsampling(fw, model, x, LABELS).idle == 0
-
-
-@pytest.mark.slow
-def test_kernels_of_one_position_are_left_out_and_not_differentiated(fw):
-    # Their gradient with a stride on a map of this size ends the process in TensorFlow 2.21.
-    x = fw.from_images(np.random.default_rng(0).normal(size=(16, 56, 56, 3)))
-    if fw.NAME == "pytorch":
-        from torch import nn
-
-        model = nn.Sequential(
-            nn.Conv2d(3, 8, 3, padding=1),
-            nn.Conv2d(8, 16, 1, stride=2),
-            nn.AdaptiveAvgPool2d(1),
-            nn.Flatten(),
-            nn.Linear(16, 10),
-        )
-    else:
-        import keras
-
-        model = keras.Sequential(
-            [
-                keras.Input((56, 56, 3)),
-                keras.layers.Conv2D(8, 3, padding="same"),
-                keras.layers.Conv2D(16, 1, strides=2),
-                keras.layers.GlobalAveragePooling2D(),
-                keras.layers.Dense(10),
-            ]
-        )
-    measured = measure_downsampling(fw, model, x, np.arange(16) % 10)
-    assert [kernel.taps for kernel in measured.kernels] == [9]

@@ -45,9 +45,7 @@ class KernelUse:
 
 @dataclass(frozen=True)
 class Downsampling:
-    """The convolutions of a model that have a window, in the order of the calls.
-
-    A kernel of one position (1x1) lies on the map wherever it stands, so it is not among them.
+    """The kernels of a model, in the order of the calls.
 
     Attributes:
         parameters: of the whole model, those outside of convolutions included.

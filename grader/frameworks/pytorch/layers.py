@@ -346,10 +346,9 @@ def _collect_units(
 
 
 def kernel_gradients(model: nn.Module, x: Any, y: Any) -> list[tuple[str, np.ndarray]]:
-    """Gradient of one batch's loss with respect to the convolution kernels, in training mode.
+    """Gradient of one batch's loss with respect to every convolution kernel, in training mode.
 
-    Frozen kernels are measured too; those of one position (1x1) are left out. The model is left as
-    it was.
+    Frozen kernels are measured too. The model is left as it was.
 
     Args:
         x: what the model eats, first axis N.  y: int labels (N,).
@@ -357,7 +356,7 @@ def kernel_gradients(model: nn.Module, x: Any, y: Any) -> list[tuple[str, np.nda
     Returns:
         Name of the layer and float32 (height, width, inputs of a group, outputs).
     """
-    kernels = [(name, p) for name, p in model.named_parameters() if p.ndim == 4 and max(p.shape[2:]) > 1]
+    kernels = [(name, p) for name, p in model.named_parameters() if p.ndim == 4]
     frozen = [p for _, p in kernels if not p.requires_grad]
     buffers = {name: b.clone() for name, b in model.named_buffers()}
     was_training = model.training

@@ -339,10 +339,9 @@ def _collect_units(
 
 
 def kernel_gradients(model: keras.Model, x: Any, y: Any) -> list[tuple[str, np.ndarray]]:
-    """Gradient of one batch's loss with respect to the convolution kernels, in training mode.
+    """Gradient of one batch's loss with respect to every convolution kernel, in training mode.
 
-    Frozen kernels are measured too; those of one position (1x1) are left out. The model is left as
-    it was.
+    Frozen kernels are measured too. The model is left as it was.
 
     Args:
         x: what the model eats, first axis N.  y: int labels (N,).
@@ -351,7 +350,7 @@ def kernel_gradients(model: keras.Model, x: Any, y: Any) -> list[tuple[str, np.n
         Name of the layer and float32 (height, width, inputs of a group, outputs).
     """
     build_weights(model, x)
-    kernels = [v for v in model.weights if len(v.shape) == 4 and max(v.shape[:2]) > 1]
+    kernels = [v for v in model.weights if len(v.shape) == 4]
     state = [np.array(v) for v in model.non_trainable_variables]
     with tf.GradientTape() as tape:
         tape.watch([v.value for v in kernels])

@@ -283,8 +283,8 @@ lab.check("diagnosis")
 # Two functions are measured. `build_model(size, classes)` returns a fresh model that gives logits.
 # `train(model, x, y)` trains it in place. Change either or both.
 #
-# The check asks five things in turn. Do the weights meet pixels? Does the model take at most three
-# times the multiply-adds of a healthy one? Has it at most twice the parameters of the sick one? After
+# The check asks five things in turn. Does the model take at most three times the multiply-adds of a
+# healthy one? Has it at most twice the parameters of the sick one? Do its weights meet pixels? After
 # training, can the letters be read linearly off its last map? And are unseen images recognised about
 # as well as by three convolutions? A model that does not pass the first three is not trained.
 
