@@ -20,7 +20,7 @@ from grader.frameworks.base import (
     UnitTally,
 )
 from grader.frameworks.pytorch.arrays import as_images, labels_on, on_device_of, to_numpy
-from grader.frameworks.pytorch.training import loss, predict
+from grader.frameworks.pytorch.training import kept_as_it_was, loss, predict
 
 
 def _weight_layers(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
@@ -35,21 +35,8 @@ def layer_gradients(model: nn.Module, x: Any, y: Any) -> list[LayerGradient]:
     The model is left as it was.
     """
     layers = _weight_layers(model)
-    frozen = [p for _, p in layers if not p.requires_grad]
-    buffers = {name: b.clone() for name, b in model.named_buffers()}
-    was_training = model.training
-    for p in frozen:
-        p.requires_grad_(True)
-    model.train()
-    logits = model(on_device_of(model, x))
-    value = F.cross_entropy(logits.float(), labels_on(y, logits.device))
-    # Logits that no parameter enters have no graph to go back through: no gradient anywhere.
-    gradients = (
-        torch.autograd.grad(value, [p for _, p in layers], allow_unused=True)
-        if value.requires_grad and layers
-        else [None] * len(layers)
-    )
-    result = [
+    gradients = _gradients(model, [p for _, p in layers], x, y)
+    return [
         LayerGradient(
             name.removesuffix(".weight"),
             0.0 if g is None else float(g.norm()),
@@ -57,13 +44,26 @@ def layer_gradients(model: nn.Module, x: Any, y: Any) -> list[LayerGradient]:
         )
         for (name, p), g in zip(layers, gradients, strict=True)
     ]
+
+
+def _gradients(
+    model: nn.Module, parameters: list[nn.Parameter], x: Any, y: Any
+) -> list[torch.Tensor | None]:
+    """Gradients of one batch's loss in training mode, frozen parameters included."""
+    frozen = [p for p in parameters if not p.requires_grad]
     for p in frozen:
-        p.requires_grad_(False)
-    model.train(was_training)
-    for name, buffer in model.named_buffers():
-        if name in buffers:
-            buffer.copy_(buffers[name])
-    return result
+        p.requires_grad_(True)
+    try:
+        with kept_as_it_was(model, training=True):
+            logits = model(on_device_of(model, x))
+            value = F.cross_entropy(logits.float(), labels_on(y, logits.device))
+            # Logits that no parameter enters have no graph to go back through.
+            if not (value.requires_grad and parameters):
+                return [None] * len(parameters)
+            return list(torch.autograd.grad(value, parameters, allow_unused=True))
+    finally:
+        for p in frozen:
+            p.requires_grad_(False)
 
 
 def entering_first_layer(model: nn.Module, x: Any) -> np.ndarray | None:
@@ -274,24 +274,15 @@ def unit_signals(
         One entry a call of a layer; the model is left as it was.
     """
     inputs = on_device_of(model, x)
-    buffers = {name: b.clone() for name, b in model.named_buffers()}
-    was_training = model.training
     layers = [
         (name, m)
         for name, m in _simple_layers(model)
         if any(p.ndim >= 2 for p in m.parameters(recurse=False))
     ]
     collected: list[UnitTally] = []
-    model.train(training)
-    try:
+    with kept_as_it_was(model, training=training):
         for start in range(0, len(inputs), batch_size):
             _collect_units(model, layers, inputs[start : start + batch_size], collected)
-    finally:
-        model.train(was_training)
-        with torch.no_grad():
-            for name, buffer in model.named_buffers():
-                if name in buffers:
-                    buffer.copy_(buffers[name])
     return [units.signals() for units in collected]
 
 
@@ -357,25 +348,7 @@ def kernel_gradients(model: nn.Module, x: Any, y: Any) -> list[tuple[str, np.nda
         Name of the layer and float32 (height, width, inputs of a group, outputs).
     """
     kernels = [(name, p) for name, p in model.named_parameters() if p.ndim == 4]
-    frozen = [p for _, p in kernels if not p.requires_grad]
-    buffers = {name: b.clone() for name, b in model.named_buffers()}
-    was_training = model.training
-    for p in frozen:
-        p.requires_grad_(True)
-    model.train()
-    logits = model(on_device_of(model, x))
-    value = F.cross_entropy(logits.float(), labels_on(y, logits.device))
-    gradients = (
-        torch.autograd.grad(value, [p for _, p in kernels], allow_unused=True)
-        if value.requires_grad and kernels
-        else [None] * len(kernels)
-    )
-    for p in frozen:
-        p.requires_grad_(False)
-    model.train(was_training)
-    for name, buffer in model.named_buffers():
-        if name in buffers:
-            buffer.copy_(buffers[name])
+    gradients = _gradients(model, [p for _, p in kernels], x, y)
     return [
         (
             name.removesuffix(".weight"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,22 @@ from grader.frameworks.order import batch_order
 from grader.frameworks.pytorch.arrays import device_of, labels_on, on_device_of, to_numpy
 
 
+@contextmanager
+def kept_as_it_was(model: nn.Module, *, training: bool) -> Iterator[None]:
+    """While open the model is in that mode; then its mode and its buffers are what they were."""
+    buffers = {name: b.clone() for name, b in model.named_buffers()}
+    was_training = model.training
+    model.train(training)
+    try:
+        yield
+    finally:
+        model.train(was_training)
+        with torch.no_grad():
+            for name, buffer in model.named_buffers():
+                if name in buffers:
+                    buffer.copy_(buffers[name])
+
+
 def loss(model: nn.Module, x: Any, y: Any, *, training: bool) -> float:
     """Mean cross-entropy (nats) of the model's logits on a batch.
 
@@ -27,17 +44,9 @@ def loss(model: nn.Module, x: Any, y: Any, *, training: bool) -> float:
         training: True measures as in a training step (batch statistics, dropout on), without
             changing the model's running statistics for good.
     """
-    state = {name: b.clone() for name, b in model.named_buffers()}
-    was_training = model.training
-    model.train(training)
-    with torch.no_grad():
+    with kept_as_it_was(model, training=training), torch.no_grad():
         logits = model(on_device_of(model, x))
-        value = float(F.cross_entropy(logits.float(), labels_on(y, logits.device)))
-    model.train(was_training)
-    for name, buffer in model.named_buffers():
-        if name in state:
-            buffer.copy_(state[name])
-    return value
+        return float(F.cross_entropy(logits.float(), labels_on(y, logits.device)))
 
 
 def train(
@@ -204,16 +213,8 @@ def predict_in_training(model: nn.Module, x: Any) -> np.ndarray:
 
     Layers that keep running statistics use the batch's own. The model is left as it was.
     """
-    state = {name: b.clone() for name, b in model.named_buffers()}
-    was_training = model.training
-    model.train()
-    with torch.no_grad():
-        outputs = model(on_device_of(model, x)).float().cpu().numpy()
-    model.train(was_training)
-    for name, buffer in model.named_buffers():
-        if name in state:
-            buffer.copy_(state[name])
-    return outputs
+    with kept_as_it_was(model, training=True), torch.no_grad():
+        return model(on_device_of(model, x)).float().cpu().numpy()
 
 
 def outputs_after_training(

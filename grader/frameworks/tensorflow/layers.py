@@ -19,7 +19,7 @@ from grader.frameworks.base import (
     UnitTally,
 )
 from grader.frameworks.tensorflow.arrays import as_integers, as_tensor, build_weights, to_numpy
-from grader.frameworks.tensorflow.training import loss, mean_loss, parameter_count
+from grader.frameworks.tensorflow.training import kept_as_it_was, loss, mean_loss, parameter_count
 
 
 def _weight_layers(model: keras.Model) -> list[tuple[str, keras.Variable]]:
@@ -35,19 +35,24 @@ def layer_gradients(model: keras.Model, x: Any, y: Any) -> list[LayerGradient]:
     """
     build_weights(model, x)
     layers = _weight_layers(model)
-    state = [np.array(v) for v in model.non_trainable_variables]
-    with tf.GradientTape() as tape:
-        tape.watch([v.value for _, v in layers])
-        value = mean_loss(as_integers(y), model(as_tensor(x), training=True))
-    gradients = tape.gradient(value, [v.value for _, v in layers])
-    for variable, old in zip(model.non_trainable_variables, state, strict=True):
-        variable.assign(old)
+    gradients = _gradients(model, [v for _, v in layers], x, y)
     return [
         LayerGradient(
             name, 0.0 if g is None else float(tf.norm(g)), float(np.linalg.norm(to_numpy(v)))
         )
         for (name, v), g in zip(layers, gradients, strict=True)
     ]
+
+
+def _gradients(
+    model: keras.Model, variables: list[keras.Variable], x: Any, y: Any
+) -> list[tf.Tensor | None]:
+    """Gradients of one batch's loss in training mode, frozen variables included."""
+    values = [v.value for v in variables]
+    with kept_as_it_was(model), tf.GradientTape() as tape:
+        tape.watch(values)
+        value = mean_loss(as_integers(y), model(as_tensor(x), training=True))
+    return tape.gradient(value, values)
 
 
 def entering_first_layer(model: keras.Model, x: Any) -> np.ndarray | None:
@@ -274,12 +279,10 @@ def unit_signals(
     """
     build_weights(model, x)
     inputs = as_tensor(x)
-    state = [np.array(v) for v in model.non_trainable_variables]
     collected: list[UnitTally] = []
-    for start in range(0, len(inputs), batch_size):
-        _collect_units(model, inputs[start : start + batch_size], training, collected)
-    for variable, old in zip(model.non_trainable_variables, state, strict=True):
-        variable.assign(old)
+    with kept_as_it_was(model):
+        for start in range(0, len(inputs), batch_size):
+            _collect_units(model, inputs[start : start + batch_size], training, collected)
     return [units.signals() for units in collected]
 
 
@@ -351,16 +354,11 @@ def kernel_gradients(model: keras.Model, x: Any, y: Any) -> list[tuple[str, np.n
     """
     build_weights(model, x)
     kernels = [v for v in model.weights if len(v.shape) == 4]
-    state = [np.array(v) for v in model.non_trainable_variables]
-    with tf.GradientTape() as tape:
-        tape.watch([v.value for v in kernels])
-        value = mean_loss(as_integers(y), model(as_tensor(x), training=True))
-    gradients = tape.gradient(
-        value, [v.value for v in kernels], unconnected_gradients=tf.UnconnectedGradients.ZERO
-    )
-    for variable, old in zip(model.non_trainable_variables, state, strict=True):
-        variable.assign(old)
+    gradients = _gradients(model, kernels, x, y)
     return [
-        (v.path.split("/")[-2], to_numpy(g).astype(np.float32))
+        (
+            v.path.split("/")[-2],
+            np.zeros(v.shape, np.float32) if g is None else to_numpy(g).astype(np.float32),
+        )
         for v, g in zip(kernels, gradients, strict=True)
     ]

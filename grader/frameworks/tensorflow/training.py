@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -25,6 +26,17 @@ def mean_loss(y: Any, logits: Any) -> tf.Tensor:
     )
 
 
+@contextmanager
+def kept_as_it_was(model: keras.Model) -> Iterator[None]:
+    """When closed, the model's statistics are what they were; its weights exist already."""
+    state = [np.array(v) for v in model.non_trainable_variables]
+    try:
+        yield
+    finally:
+        for variable, old in zip(model.non_trainable_variables, state, strict=True):
+            variable.assign(old)
+
+
 def loss(model: keras.Model, x: Any, y: Any, *, training: bool) -> float:
     """Mean cross-entropy (nats) of the model's logits on a batch.
 
@@ -35,11 +47,8 @@ def loss(model: keras.Model, x: Any, y: Any, *, training: bool) -> float:
             changing the model's running statistics for good.
     """
     build_weights(model, x)
-    state = [np.array(v) for v in model.non_trainable_variables]
-    value = float(mean_loss(as_integers(y), model(as_tensor(x), training=training)))
-    for variable, old in zip(model.non_trainable_variables, state, strict=True):
-        variable.assign(old)
-    return value
+    with kept_as_it_was(model):
+        return float(mean_loss(as_integers(y), model(as_tensor(x), training=training)))
 
 
 def train(
@@ -214,11 +223,8 @@ def predict_in_training(model: keras.Model, x: Any) -> np.ndarray:
     Layers that keep running statistics use the batch's own. The model is left as it was.
     """
     build_weights(model, x)
-    state = [np.array(v) for v in model.non_trainable_variables]
-    outputs = to_numpy(model(as_tensor(x), training=True)).astype(np.float32)
-    for variable, old in zip(model.non_trainable_variables, state, strict=True):
-        variable.assign(old)
-    return outputs
+    with kept_as_it_was(model):
+        return to_numpy(model(as_tensor(x), training=True)).astype(np.float32)
 
 
 def outputs_after_training(
