@@ -3,7 +3,6 @@
 # symptom: Somebody made a network quicker. Its training accuracy stands on a plateau far below 100 %, and more epochs do not lift it.
 # minutes: 35
 # difficulty: 1
-# draft: true
 # learn:
 #   - try whether a network can learn a single batch by heart, and at which rate
 #   - measure whether a stack of layers is more than one layer

@@ -35,9 +35,9 @@ CAUSES = {
 
 # From 20 seeds of every answer. A healthy network of these layers has 14 to 37 % of its hidden
 # layer dead, so a limit of a few per cent, as it is often given, would accuse it; batch
-# normalisation at a rate of 0.3 had up to 64 %. Where the network has stopped learning, three
-# quarters of a layer are lost, or all of it.
-ALIVE = Threshold("dead or constant units in the worst layer, share", 0.7, "at most")
+# normalisation at a rate of 0.3 had up to 64 %. Where the network has stopped learning, a layer is
+# lost altogether; three of four logits may also be lost by a floor alone, which the next gate says.
+ALIVE = Threshold("dead or constant units in the worst layer, share", 0.75, "at most")
 FREE = Threshold("logits that stop at a lowest value, share", 0.1, "at most")
 LEARNS = Threshold("loss at the end over the loss of guessing, power of ten", -0.1, "at most")
 UNSEEN = Threshold("accuracy, share of the way from guessing to the control", 0.75, "at least")
@@ -257,7 +257,8 @@ def _free(evidence: Evidence) -> Finding:
         f"{number(evidence['floor'])}, for many images; {100 * evidence['on_the_floor']:.0f} % of "
         "all logits sit exactly there.",
         means="Something holds the outputs up from below. A logit that wants to say less than that "
-        "gets no gradient, and a class whose logit is held for every image is lost.",
+        "gets no gradient, and more epochs do not bring it back; a class whose logit is held for "
+        "every image is lost.",
         look_next="Look at the smallest output of the model, and at what stands behind its last "
         "layer.",
     )

@@ -8,7 +8,7 @@ reading = 0.6
 
 # %% counts_units_instead cell="diagnosis" kind="wrong" says="another number"
 cause = "dead-units"
-reading = sum(layer.dead.sum() for layer in sick_units.layers[:-1])
+reading = 112
 
 
 # %% says_the_same_for_all kind="constant" says="pass nothing of the image on"
