@@ -264,12 +264,22 @@ def _calibrate(options: argparse.Namespace) -> int:
     seeds = list(range(options.seeds))
     bar = tqdm(seeds, desc=f"{lab} {framework}", unit="seed")
     found = []
-    for m in calibrate.measure(lab, framework, bar, data=options.data, only=options.answer):
+    for m in calibrate.measure(
+        lab,
+        framework,
+        bar,
+        data=options.data,
+        only=options.answer,
+        records=_root() / "build" / "records",
+    ):
         found.append(m)
         if m.surprise:
             tqdm.write(f"  seed {m.seed}, {m.check}/{m.answer.name}: {m.surprise}")
     summary = calibrate.summarise(found)
     print(calibrate.table(lab, framework, found))
+    kept = sum(m.kept for m in found)
+    if kept:
+        print(f"{kept} of {len(found)} records are from before, as only limits have changed since.")
     faults = calibrate.faults(summary)
     print("\n".join(faults) or "Every threshold stands clear of both sides.")
     whole = options.data == "tiles" and not options.answer and options.seeds >= _SEEDS

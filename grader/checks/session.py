@@ -135,9 +135,12 @@ class LabSession:
 
     def measure(self, name: str, namespace: dict[str, Any]) -> tuple[evidence.Record, Verdict]:
         """Run one check on a namespace and judge it, without showing anything."""
-        check = self._check(name)
-        record = engine.collect(check, self.case, namespace, unseen=self._unseen)
-        return record, engine.judge(check, self.case, record)
+        record = self.collect(name, namespace)
+        return record, engine.judge(self._check(name), self.case, record)
+
+    def collect(self, name: str, namespace: dict[str, Any]) -> evidence.Record:
+        """Run the collecting half of one check on a namespace."""
+        return engine.collect(self._check(name), self.case, namespace, unseen=self._unseen)
 
     def check(self, name: str) -> Points:
         """Measure the answer in the cell above, show the verdict, return the points.

@@ -27,10 +27,12 @@ from grader.authoring.source import (
     read_answers,
     read_lab,
 )
-from grader.checks.evidence import plain
+from grader.checks import engine
+from grader.checks.evidence import Record, plain
 from grader.checks.session import LabSession
 from grader.checks.verdict import Outcome, Verdict
 from grader.errors import ClinicError
+from grader.harness.records import Records, fingerprint
 
 MARGIN = 3.0
 """Smallest distance of a threshold from either side, in standard deviations of that side."""
@@ -38,13 +40,14 @@ MARGIN = 3.0
 
 @dataclass(frozen=True)
 class Measurement:
-    """One answer, one check, one seed."""
+    """One answer, one check, one seed; `kept` when its record is from an earlier calibration."""
 
     answer: ProvingAnswer
     check: str
     seed: int
     verdict: Verdict
     seconds: float
+    kept: bool = False
 
     @property
     def surprise(self) -> str:
@@ -57,21 +60,28 @@ class Measurement:
         return ""
 
 
-def namespace_for(
-    lab: LabSource, session: LabSession, answer: ProvingAnswer, takes: Iterable[str]
-) -> dict[str, Any]:
-    """Run the cells that the answer needs, as the notebook would, and return their names.
-
-    A cell that raises is left behind, as in a notebook that is graded to its end.
-    """
+def cells_for(
+    lab: LabSource, framework: str, answer: ProvingAnswer, takes: Iterable[str]
+) -> list[str]:
+    """Sources of the cells that an answer needs, in the order of the notebook."""
     sources = []
-    for cell in lab.for_framework(session.fw.NAME):
+    for cell in lab.for_framework(framework):
         if cell.markdown or cell.role in ("check", "picture", "proof"):
             continue
         replaced = cell.role == "answer" and cell.name == answer.cell
         sources.append(answer.source if replaced else cell.source)
+    return needed_for(sources, takes)
+
+
+def namespace_for(
+    cells: Iterable[str], session: LabSession, answer: ProvingAnswer
+) -> dict[str, Any]:
+    """Run cells, as the notebook would, and return their names.
+
+    A cell that raises is left behind, as in a notebook that is graded to its end.
+    """
     namespace: dict[str, Any] = {"lab": session, "__name__": "__main__"}
-    for number, source in enumerate(needed_for(sources, takes)):
+    for number, source in enumerate(cells):
         filename = f"<answer {answer.name} {number}>"
         linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
         try:
@@ -90,11 +100,14 @@ def measure(
     *,
     data: str = "tiles",
     only: str | None = None,
+    records: Path | None = None,
 ) -> Iterator[Measurement]:
     """Yield every answer's measurement for every seed, in this process.
 
     Args:
         only: name of a single answer, or a kind of answer.
+        records: folder of records from earlier calibrations; what is still good there is judged
+            again and not measured. Of an image folder nothing is kept: its files may change.
 
     Raises:
         ClinicError: unknown lab, framework or answer.
@@ -105,6 +118,7 @@ def measure(
         answers = [a for a in answers if only in (a.name, a.kind)]
         if not answers:
             raise ClinicError(f"The lab {lab_id} has no answer {only!r} for {framework}.")
+    kept = Records(records / lab_id / f"{framework}.jsonl") if records and data == "tiles" else None
     for seed in seeds:
         for answer in answers:
             session = LabSession.open(lab_id, framework, seed=seed, data=data, device="cpu")
@@ -112,9 +126,32 @@ def measure(
             # The reference is one notebook with all its answers; the others replace one cell.
             names = [answer.cell] if answer.cell else list(session.checks)
             for name in names:
-                namespace = namespace_for(lab, session, answer, session.checks[name].takes)
-                record, verdict = session.measure(name, namespace)
-                yield Measurement(answer, name, seed, verdict, record.seconds)
+                record, earlier = _collect(lab, session, answer, name, kept)
+                verdict = engine.judge(session.checks[name], session.case, record)
+                yield Measurement(answer, name, seed, verdict, record.seconds, earlier)
+    if kept is not None and only is None:
+        kept.forget_unused()
+
+
+def _collect(
+    lab: LabSource,
+    session: LabSession,
+    answer: ProvingAnswer,
+    name: str,
+    kept: Records | None,
+) -> tuple[Record, bool]:
+    """The record of one answer to one check, and whether it is an earlier one."""
+    cells = cells_for(lab, session.fw.NAME, answer, session.checks[name].takes)
+    if kept is None:
+        return session.collect(name, namespace_for(cells, session, answer)), False
+    checks = lab.header.path / "checks.py"
+    mark = fingerprint(name, cells, checks, session.fw.NAME, session.fw.VERSION)
+    record = kept.find(mark, session.seed)
+    if record is not None:
+        return record, True
+    record = session.collect(name, namespace_for(cells, session, answer))
+    kept.keep(mark, session.seed, record)
+    return record, False
 
 
 def summarise(measurements: list[Measurement]) -> dict[str, Any]:
