@@ -3,7 +3,6 @@
 # symptom: The network is right wherever the two masts stand close together, and guesses where they stand far apart.
 # minutes: 35
 # difficulty: 2
-# draft: true
 # learn:
 #   - measure how far the units of a map see, and how much
 #   - tell a field that is too small from too few filters, too few epochs and too small a dense layer
