@@ -18,6 +18,8 @@ def collect(case, answer):
 
 def judge(case, evidence):
     return [GAIN.finding(evidence["gain"], measured="It is low.", means="Dark.", look_next="Up.")]
+
+CHECKS = [Check(name="repair", collect=collect, judge=judge)]
 """
 
 
@@ -38,6 +40,13 @@ def test_limits_sentences_and_comments_are_not_collecting(old, new):
 )
 def test_whatever_else_changes_counts(old, new):
     assert collecting_code(CHECKS.replace(old, new)) != collecting_code(CHECKS)
+
+
+@pytest.mark.parametrize("asks", ["GAIN.holds(0.6)", "enough(0.6)"])
+def test_a_limit_that_a_collector_asks_is_collecting(asks):
+    helper = "def enough(gain):\n    return GAIN.holds(gain)\n\ndef collect"
+    checks = CHECKS.replace("def collect", helper).replace("answer.gain(STEPS)", asks)
+    assert collecting_code(checks.replace("0.5", "0.7")) != collecting_code(checks)
 
 
 def test_a_fingerprint_tells_cells_checks_and_frameworks_apart(tmp_path):

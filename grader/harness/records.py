@@ -1,8 +1,8 @@
 """Records that a calibration has collected and that are still good: judged again, not measured.
 
 To measure a lab's answers over twenty seeds takes most of an hour; to move a limit, a second. A
-record is good for the same cells, the same collecting code and the same libraries. Limits and
-sentences are used by judges only, so they may change.
+record is good for the same cells, the same collecting code and the same libraries. Sentences, and
+limits that no collector asks, are used by judges only, so they may change.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from grader.checks.catalogue import PACKAGE
 from grader.checks.evidence import EvidenceError, Record
 
 _SENTENCES = {"measured", "means", "look_next"}
+_COLLECTORS = {"collect", "measure"}  # arguments of Check and Diagnosis
 
 
 class Records:
@@ -89,7 +90,14 @@ def fingerprint(
 
 
 class _WithoutJudgement(ast.NodeTransformer):
-    """Takes away limits, and the sentences of findings."""
+    """Takes away the sentences of findings, and limits but for those of some names."""
+
+    def __init__(self, asked: set[str]) -> None:
+        self._asked = asked
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
+        names = {target.id for target in node.targets if isinstance(target, ast.Name)}
+        return node if names & self._asked else self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
@@ -101,8 +109,33 @@ class _WithoutJudgement(ast.NodeTransformer):
 
 
 def collecting_code(source: str) -> str:
-    """The code of a checks.py without comments, limits, and sentences of findings."""
-    return ast.dump(_WithoutJudgement().visit(ast.parse(source)))
+    """The code of a checks.py without comments, sentences of findings, and judges' limits.
+
+    A limit stays where a collector asks it, directly or through functions of the same file.
+    """
+    tree = ast.parse(source)
+    return ast.dump(_WithoutJudgement(_names_behind_collectors(tree)).visit(tree))
+
+
+def _names_behind_collectors(tree: ast.Module) -> set[str]:
+    functions = {f.name: f for f in tree.body if isinstance(f, ast.FunctionDef)}
+    missing = {
+        name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.keyword) and node.arg in _COLLECTORS
+        for name in _names(node.value)
+    }
+    found: set[str] = set()
+    while missing:
+        name = missing.pop()
+        found.add(name)
+        if name in functions:
+            missing |= _names(functions[name]) - found
+    return found
+
+
+def _names(tree: ast.AST) -> set[str]:
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
 
 
 def _files_behind(sources: Iterable[str], framework: str) -> list[Path]:

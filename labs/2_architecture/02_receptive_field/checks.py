@@ -26,7 +26,7 @@ GUESSING = 1 / CLASSES
 LOOKED_AT = 32  # images over which a field is read off
 GLANCED_AT = 8  # images over which a message's field is measured
 SHORT = 60  # images of the short training, a fifth of the epochs' steps
-NOTHING = 1e-9  # a relation that is exactly zero, for its logarithm
+NOTHING = 1e-7  # a relation that is zero or float32's rounding of it, for its logarithm
 # Of 400 trainings of right answers one in fifty stayed at guessing, from the first epoch to the
 # last, and took off from other weights. What cannot work does not work from any.
 STARTS = 3
@@ -46,15 +46,16 @@ CAUSES = {
     "mast stood is not among it, for a dense layer of any size.",
 }
 
-# Between both sides as first measured; `grader calibrate` tells how wide the gap is over 20 seeds.
-# What is blind to the relation has exactly 0 or the rounding of float32, at most 2 * 10^-6; an
-# untrained stack whose field just holds a far pair has 10^-3, and a trained one 10^-2 or more.
+# From 20 seeds of every answer in both frameworks, see calibration/. What is blind to the relation
+# has exactly 0 or the rounding of float32, at most 10^-5; an untrained stack whose field just holds
+# a far pair has 10^-3, and a trained one 10^-2 or more.
 SEES = Threshold("what the far relation changes in the logits, power of ten", -4, "at least")
 COSTS = Threshold("multiply-adds, times those of the sick model", 5, "at most")
-# The task is exact: every image can be read, so the best there is is 1 and guessing is a half.
-FAR_RIGHT = Threshold(f"accuracy at {FAR} pixels", 0.8, "at least")
-NEAR_RIGHT = Threshold(f"accuracy at {NEAR} pixels", 0.85, "at least")
-MIDDLE_RIGHT = Threshold(f"accuracy at {MIDDLE} pixels", 0.8, "at least")
+# The task is exact: every image can be read, so the best there is is 1 and guessing is a half. Of
+# some sixty networks that no training had moved, the luckiest named 86 % at every distance.
+FAR_RIGHT = Threshold(f"accuracy at {FAR} pixels", 0.9, "at least")
+NEAR_RIGHT = Threshold(f"accuracy at {NEAR} pixels", 0.9, "at least")
+MIDDLE_RIGHT = Threshold(f"accuracy at {MIDDLE} pixels", 0.9, "at least")
 
 
 def _draw(case: Case, split: str, n: int) -> tuple[Images, np.ndarray]:
