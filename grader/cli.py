@@ -279,7 +279,9 @@ def _calibrate(options: argparse.Namespace) -> int:
     print(calibrate.table(lab, framework, found))
     kept = sum(m.kept for m in found)
     if kept:
-        print(f"{kept} of {len(found)} records are from before, as only limits have changed since.")
+        print(
+            f"{kept} of {len(found)} records were there; nothing that they depend on has changed."
+        )
     faults = calibrate.faults(summary)
     print("\n".join(faults) or "Every threshold stands clear of both sides.")
     whole = options.data == "tiles" and not options.answer and options.seeds >= _SEEDS
