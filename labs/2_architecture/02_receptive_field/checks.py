@@ -27,8 +27,8 @@ LOOKED_AT = 32  # images over which a field is read off
 GLANCED_AT = 8  # images over which a message's field is measured
 SHORT = 60  # images of the short training, a fifth of the epochs' steps
 NOTHING = 1e-7  # a relation that is zero or float32's rounding of it, for its logarithm
-# Of 400 trainings of right answers one in fifty stayed at guessing, from the first epoch to the
-# last, and took off from other weights. What cannot work does not work from any.
+# Of two hundred trainings of right answers four ended below an accuracy of 0.8 on far pairs, one of
+# them at guessing, and passed from other weights. What cannot work does not work from any.
 STARTS = 3
 
 CAUSES = {

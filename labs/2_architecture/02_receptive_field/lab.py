@@ -217,7 +217,7 @@ lab.check("diagnosis")
 #
 # The check looks at five things in turn. Does it change the logits how two far masts lie? What does
 # the model cost? Is it right on far pairs, on near ones, and on those between? One training in fifty
-# never takes off, whatever the repair; the check then starts again, up to three times in all.
+# ends far below what its model can do; the check then starts again, up to three times in all.
 
 
 # %% repair tags=["answer", "pytorch"]
