@@ -100,6 +100,8 @@ def test_records_come_back_and_a_line_cut_short_is_left_out(tmp_path):
     assert again.find("f", 0).evidence["rows"] == [1, 2]
     assert again.find("f", 2) is None
     assert again.find("g", 1) is None
+    again.keep("f", 2, record(gain=0.7))
+    assert Records(path).find("f", 2) == record(gain=0.7)
 
 
 def test_what_was_not_asked_for_is_forgotten(tmp_path):

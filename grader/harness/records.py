@@ -1,17 +1,18 @@
 """Records that a calibration has collected and that are still good: judged again, not measured.
 
-To measure a lab's answers over twenty seeds takes most of an hour; to move a limit, a second. A
-record is good for the same cells, the same collecting code and the same libraries. Sentences, and
-limits that no collector asks, are used by judges only, so they may change.
+To measure a lab's answers over twenty seeds takes most of an hour; to judge them by another limit, a
+minute or less. A record is good for the same cells, the same collecting code and the same libraries.
+Sentences, and limits that no collector asks, are used by judges only, so they may change.
 """
 
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import json
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +32,11 @@ class Records:
         self._path = path
         self._kept: dict[str, Record] = {}
         self._used: set[str] = set()
+        self._in_a_line = False
         if path.is_file():
-            for line in path.read_text(encoding="utf-8").splitlines():
+            text = path.read_text(encoding="utf-8")
+            self._in_a_line = bool(text) and not text.endswith("\n")
+            for line in text.splitlines():
                 try:
                     entry = json.loads(line)
                     self._kept[entry["key"]] = evidence.from_json(entry["record"])
@@ -52,7 +56,8 @@ class Records:
         self._kept[key] = record
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(_line(key, record))
+            file.write("\n" * self._in_a_line + _line(key, record))
+        self._in_a_line = False
 
     def forget_unused(self) -> None:
         """Keep only what was looked for or added since this object was made."""
@@ -108,6 +113,7 @@ class _WithoutJudgement(ast.NodeTransformer):
         return node
 
 
+@functools.cache
 def collecting_code(source: str) -> str:
     """The code of a checks.py without comments, sentences of findings, and judges' limits.
 
@@ -142,7 +148,7 @@ def _files_behind(sources: Iterable[str], framework: str) -> list[Path]:
     """Files of the package that the sources import, directly or through one another."""
     missing = {f"grader.frameworks.{framework}"}
     for source in sources:
-        missing |= set(_imported(source))
+        missing |= _imported(source)
     found: dict[str, Path] = {}
     while missing:
         name = missing.pop()
@@ -150,21 +156,23 @@ def _files_behind(sources: Iterable[str], framework: str) -> list[Path]:
         if name in found or path is None:
             continue
         found[name] = path
-        missing |= set(_imported(path.read_text(encoding="utf-8")))
+        missing |= _imported(path.read_text(encoding="utf-8"))
     return [found[name] for name in sorted(found)]
 
 
-def _imported(source: str) -> Iterator[str]:
+@functools.cache
+def _imported(source: str) -> frozenset[str]:
     try:
         tree = ast.parse(source)
     except SyntaxError:  # an answer may be broken on purpose
-        return
+        return frozenset()
+    names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return frozenset(names)
 
 
 def _file_of(module: str) -> Path | None:
