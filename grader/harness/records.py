@@ -1,8 +1,9 @@
 """Records that a calibration has collected and that are still good: judged again, not measured.
 
-To measure a lab's answers over twenty seeds takes most of an hour; to judge them by another limit, a
-minute or less. A record is good for the same cells, the same collecting code and the same libraries.
-Sentences, and limits that no collector asks, are used by judges only, so they may change.
+To measure a lab's answers over twenty seeds takes most of an hour; to judge them by another limit,
+a minute or less. A record is good for the same cells, the same collecting code and the same
+libraries. Sentences are used by judges only, and so are limits that no collector asks: they may
+change.
 """
 
 from __future__ import annotations

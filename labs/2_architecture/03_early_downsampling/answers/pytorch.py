@@ -239,8 +239,7 @@ def build_model(size, classes):
     return residual(stem, (1, 2, 2, 2), classes)
 
 
-def train(model, x, y):
-    fit(model, x, y, epochs=16)
+train = sick_train
 
 
 # %% wider_window_and_own_training kind="right"

@@ -242,8 +242,7 @@ def build_model(size, classes):
     return residual(inputs, layers.ReLU()(conv_norm(inputs, 8, 3)), (1, 2, 2, 2), classes)
 
 
-def train(model, x, y):
-    fit(model, x, y, epochs=16)
+train = sick_train
 
 
 # %% wider_window_and_own_training kind="right"
