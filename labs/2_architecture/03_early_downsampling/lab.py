@@ -3,7 +3,6 @@
 # symptom: A well-known deep network, copied from large photographs, reads small images worse than three convolutions do.
 # minutes: 35
 # difficulty: 2
-# draft: true
 # learn:
 #   - follow the side of the map from layer to layer, and see where it is lost
 #   - count the weights that meet nothing but padding

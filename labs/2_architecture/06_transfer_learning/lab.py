@@ -3,7 +3,6 @@
 # symptom: Fine-tuning a pre-trained network on 100 photographs gives less than leaving it alone, and the frozen backbone is not what it was.
 # minutes: 45
 # difficulty: 3
-# draft: true
 # learn:
 #   - prove that a frozen backbone is frozen, weights and running statistics alike
 #   - feed a pre-trained network the numbers it was trained on
