@@ -43,15 +43,16 @@ CAUSES = {
 # The first three are counts, the same for every seed. Idle weights: none in any right repair, 37 % and
 # more behind the stem for photographs. Upsampling to 224 pixels costs 15 times the control's
 # multiply-adds, leaving out every stride 17 times. The other two come from 20 seeds of every answer
-# in both frameworks, see calibration/: they lie between a right answer whose last map is 3 x 3 and a
-# wrong one whose map is one position without idle weights.
+# in both frameworks, see calibration/: they lie between the stem alone replaced, whose last map is
+# 3 x 3, and a stride that takes every other pixel first. There is a network in between, the sick one
+# with windows of one position in its last block: .28 to .60 of the way in 20 seeds of PyTorch.
 MEETS = Threshold("share of the weights that meet nothing but padding", 0.1, "at most")
 COSTS = Threshold("multiply-adds, times those of a healthy control", 3, "at most")
 SIZED = Threshold("parameters, times those of the sick model", 2, "at most")
 READS = Threshold(
-    "linear readout of the last map, share of the way to the control", 0.73, "at least"
+    "linear readout of the last map, share of the way to the control", 0.6, "at least"
 )
-UNSEEN = Threshold("accuracy, share of the way from guessing to the control", 0.73, "at least")
+UNSEEN = Threshold("accuracy, share of the way from guessing to the control", 0.6, "at least")
 
 
 def _letters(case: Case, split: str, n: int) -> Images:

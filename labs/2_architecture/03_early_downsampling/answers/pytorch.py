@@ -124,18 +124,16 @@ def build_model(size, classes):
 train = sick_train
 
 
-# %% replaces_the_idle_kernels_only kind="wrong" says="A stride that skips pixels"
+# %% narrows_every_window_behind_the_stem kind="wrong" says="A stride that skips pixels"
 def build_model(size, classes):
-    """The last block with windows of 1x1: no weight is idle, and the map is as small as before."""
+    """A window of one position is never on padding: no weight is idle, and the map as small."""
     model = build_sick(size, classes)
-    model[7] = nn.Sequential(
-        nn.Conv2d(32, 64, 1, stride=2, bias=False),
-        nn.BatchNorm2d(64),
-        nn.ReLU(),
-        nn.Conv2d(64, 64, 1, bias=False),
-        nn.BatchNorm2d(64),
-        nn.ReLU(),
-    )
+    for block in model[4:8]:
+        for number in (0, 3):
+            sick = block.body[number]
+            block.body[number] = nn.Conv2d(
+                sick.in_channels, sick.out_channels, 1, sick.stride, bias=False
+            )
     return model
 
 

@@ -115,16 +115,21 @@ def build_model(size, classes):
 train = sick_train
 
 
-# %% replaces_the_idle_kernels_only kind="wrong" says="A stride that skips pixels"
+# %% narrows_every_window_behind_the_stem kind="wrong" says="A stride that skips pixels"
+def narrow(x, filters, stride):
+    """A block whose windows have one position: no weight is idle, and the map as small."""
+    skipped = layers.MaxPooling2D(1, strides=stride)(x)
+    x = layers.ReLU()(conv_norm(skipped, filters, 1))
+    x = conv_norm(x, filters, 1)
+    return layers.ReLU()(layers.Add()([x, conv_norm(skipped, filters, 1)]))
+
+
 def build_model(size, classes):
-    """The last block with windows of 1x1: no weight is idle, and the map is as small as before."""
     inputs = keras.Input((size, size, 3))
     x = layers.ReLU()(conv_norm(inputs, 8, 7, stride=2))
     x = layers.MaxPooling2D(3, strides=2, padding="same")(x)
-    for filters, stride in ((8, 1), (16, 2), (32, 2)):
-        x = block(x, filters, stride)
-    x = layers.ReLU()(conv_norm(x, 64, 1, stride=2))
-    x = layers.ReLU()(conv_norm(x, 64, 1))
+    for filters, stride in ((8, 1), (16, 2), (32, 2), (64, 2)):
+        x = narrow(x, filters, stride)
     return keras.Model(inputs, layers.Dense(classes)(layers.GlobalAveragePooling2D()(x)))
 
 

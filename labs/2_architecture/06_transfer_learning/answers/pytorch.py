@@ -329,7 +329,7 @@ def fine_tune(model, x, y, watch=None):
 # %% puts_a_new_head_on kind="wrong" cell="fine-tune" says="no longer fits the features"
 def fine_tune(model, x, y, watch=None):
     model[1].reset_parameters()
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.0003)
     fit(model, optimizer, x, y, 2, training=False, watch=watch)
 
 
@@ -350,7 +350,7 @@ def fine_tune(model, x, y, watch=None):
     for number, block in enumerate(blocks):
         block.requires_grad_(True)
         opened = [p for b in blocks[: number + 1] for p in b.parameters()]
-        optimizer = torch.optim.Adam([*opened, *head.parameters()], lr=0.001)
+        optimizer = torch.optim.Adam([*opened, *head.parameters()], lr=0.001 / 2**number)
         fit(model, optimizer, x, y, 4, training=False, watch=watch)
 
 

@@ -348,7 +348,7 @@ def fine_tune(model, x, y, watch=None):
     model.layers[1].set_weights([fresh((24, 4)), np.zeros(4)])
     for layer in model.layers[0].layers:
         layer.trainable = not isinstance(layer, layers.BatchNormalization)
-    compile_for(model, 0.001)
+    compile_for(model, 0.0003)
     fit(model, x, y, 2, watch)
 
 
