@@ -219,9 +219,7 @@ def _draw_stages(ax: Axes, stages: Mapping[str, tuple[Stage, ...]], classes: int
             )
     ax.axhline(100 / classes, color="black", linewidth=1)
     longest = max(len(row) for row in stages.values())
-    ax.annotate(
-        "guessing", (longest - 0.6, 100 / classes), (0, -13), textcoords="offset points", ha="right"
-    )
+    ax.annotate("guessing", (0.5, 100 / classes), (0, -13), textcoords="offset points", ha="center")
     ax.set_xlim(-0.4, longest - 0.4)
     ax.set_xticks(range(longest), ["image", *(str(i) for i in range(1, longest))])
     ax.set_ylim(0, 108)
