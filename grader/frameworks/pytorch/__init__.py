@@ -39,6 +39,12 @@ from grader.frameworks.pytorch.networks import (
     with_head,
 )
 from grader.frameworks.pytorch.pretrained import imagenet_backbone
+from grader.frameworks.pytorch.schedules import (
+    one_layer,
+    patches_network,
+    rates_applied,
+    train_at_one_rate,
+)
 from grader.frameworks.pytorch.training import (
     count_training_calls,
     cross_entropy,
@@ -85,12 +91,15 @@ __all__ = [
     "layer_outputs",
     "loss",
     "multiply_adds",
+    "one_layer",
     "outputs_after_training",
     "parameter_count",
+    "patches_network",
     "plain_cnn",
     "predict",
     "predict_in_training",
     "quick_cnn",
+    "rates_applied",
     "residual_network",
     "set_seed",
     "set_state",
@@ -100,6 +109,7 @@ __all__ = [
     "strided_network",
     "to_numpy",
     "train",
+    "train_at_one_rate",
     "train_at_rates",
     "train_in_one_cycle",
     "train_to_rest",

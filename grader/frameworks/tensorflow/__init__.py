@@ -44,6 +44,12 @@ from grader.frameworks.tensorflow.networks import (
     with_head,
 )
 from grader.frameworks.tensorflow.pretrained import imagenet_backbone
+from grader.frameworks.tensorflow.schedules import (
+    one_layer,
+    patches_network,
+    rates_applied,
+    train_at_one_rate,
+)
 from grader.frameworks.tensorflow.training import (
     count_training_calls,
     cross_entropy,
@@ -90,12 +96,15 @@ __all__ = [
     "layer_outputs",
     "loss",
     "multiply_adds",
+    "one_layer",
     "outputs_after_training",
     "parameter_count",
+    "patches_network",
     "plain_cnn",
     "predict",
     "predict_in_training",
     "quick_cnn",
+    "rates_applied",
     "residual_network",
     "set_seed",
     "set_state",
@@ -105,6 +114,7 @@ __all__ = [
     "strided_network",
     "to_numpy",
     "train",
+    "train_at_one_rate",
     "train_at_rates",
     "train_in_one_cycle",
     "train_to_rest",
