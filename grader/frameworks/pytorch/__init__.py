@@ -24,6 +24,12 @@ from grader.frameworks.pytorch.layers import (
     multiply_adds,
     unit_signals,
 )
+from grader.frameworks.pytorch.loops import (
+    loss_gradients,
+    resting_network,
+    seeded_quick_cnn,
+    steady_network,
+)
 from grader.frameworks.pytorch.networks import (
     deep_stack,
     dying_network,
@@ -90,6 +96,7 @@ __all__ = [
     "layer_gradients",
     "layer_outputs",
     "loss",
+    "loss_gradients",
     "multiply_adds",
     "one_layer",
     "outputs_after_training",
@@ -101,11 +108,14 @@ __all__ = [
     "quick_cnn",
     "rates_applied",
     "residual_network",
+    "resting_network",
+    "seeded_quick_cnn",
     "set_seed",
     "set_state",
     "seven_pixel_stack",
     "small_network",
     "state_arrays",
+    "steady_network",
     "strided_network",
     "to_numpy",
     "train",

@@ -29,6 +29,12 @@ from grader.frameworks.tensorflow.layers import (
     multiply_adds,
     unit_signals,
 )
+from grader.frameworks.tensorflow.loops import (
+    loss_gradients,
+    resting_network,
+    seeded_quick_cnn,
+    steady_network,
+)
 from grader.frameworks.tensorflow.networks import (
     deep_stack,
     dying_network,
@@ -95,6 +101,7 @@ __all__ = [
     "layer_gradients",
     "layer_outputs",
     "loss",
+    "loss_gradients",
     "multiply_adds",
     "one_layer",
     "outputs_after_training",
@@ -106,11 +113,14 @@ __all__ = [
     "quick_cnn",
     "rates_applied",
     "residual_network",
+    "resting_network",
+    "seeded_quick_cnn",
     "set_seed",
     "set_state",
     "seven_pixel_stack",
     "small_network",
     "state_arrays",
+    "steady_network",
     "strided_network",
     "to_numpy",
     "train",
