@@ -44,6 +44,7 @@ from grader.frameworks.pytorch.networks import (
     two_block_network,
     with_head,
 )
+from grader.frameworks.pytorch.overfitting import train_with_curve, wide_network
 from grader.frameworks.pytorch.pretrained import imagenet_backbone
 from grader.frameworks.pytorch.schedules import (
     one_layer,
@@ -123,7 +124,9 @@ __all__ = [
     "train_at_rates",
     "train_in_one_cycle",
     "train_to_rest",
+    "train_with_curve",
     "two_block_network",
     "unit_signals",
+    "wide_network",
     "with_head",
 ]

@@ -49,6 +49,7 @@ from grader.frameworks.tensorflow.networks import (
     two_block_network,
     with_head,
 )
+from grader.frameworks.tensorflow.overfitting import train_with_curve, wide_network
 from grader.frameworks.tensorflow.pretrained import imagenet_backbone
 from grader.frameworks.tensorflow.schedules import (
     one_layer,
@@ -128,7 +129,9 @@ __all__ = [
     "train_at_rates",
     "train_in_one_cycle",
     "train_to_rest",
+    "train_with_curve",
     "two_block_network",
     "unit_signals",
+    "wide_network",
     "with_head",
 ]
