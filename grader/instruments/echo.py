@@ -228,7 +228,7 @@ def draw_echo(
         left.set_title("One batch, and then nothing more to learn", fontsize=11)
         longest = max(int(echo.empties[-1]) for echo in echoes.values())
         left.set_xlim(0, 1.4 * longest)
-        left.set_xticks(np.linspace(0, longest, 5))
+        left.set_xticks(next(iter(echoes.values())).empties)
         _draw_losses(right, losses, classes)
     return figure
 

@@ -10,7 +10,7 @@
 #   - find parameters that no optimizer moves and filters that can never differ
 #   - compare optimizers, each at its own best rate
 # sources: ["000/20", "000/21", "001/43", "002/62"]
-# seconds: {pytorch: 25, tensorflow: 55}
+# seconds: {pytorch: 20, tensorflow: 35}
 # hints:
 #   diagnosis:
 #     - A rate that is too high is too high for this batch. Can it move the weights on a batch that has no gradient?
@@ -417,7 +417,7 @@ def models_at(name, rates):
     model, optimizer = build_model(), makers[name]()
     variables = model.trainable_variables
     optimizer.build(variables)
-    start, fresh = model.get_weights(), [np.array(v) for v in optimizer.variables]
+    start, fresh = model.get_weights(), [keras.ops.convert_to_numpy(v) for v in optimizer.variables]
 
     @tf.function
     def step(x, y):
@@ -464,11 +464,11 @@ print(f"your loop at 0.1, all {len(images)} images in each of 100 steps: loss {l
 # contest before it begins. At its own rate plain descent is another program, and most of the distance
 # is gone.
 #
-# Some of it stays. In 100 batches the others still reach a lower training loss, and momentum, the
-# simplest of them, is among those that do. Is it the noise of small batches that plain descent
-# struggles with, as the advice has it? The last line takes the noise away, for ten times the work,
-# with plain descent if that is what your loop does. Compare it with the first row. On unseen images
-# the distances are smaller, and of 300 images two or three hundredths are chance.
+# Some of it stays. In 100 batches some of the others, Adam first, still reach a lower training loss.
+# Is it the noise of small batches that plain descent struggles with, as the advice has it? The last
+# line takes the noise away, for ten times the work, with plain descent if that is what your loop
+# does. Compare it with the first row. On unseen images the distances are smaller, and of 300 images
+# two or three hundredths are chance.
 
 # %% [markdown] on-a-gpu tags=["pytorch"]
 # ## On a GPU
