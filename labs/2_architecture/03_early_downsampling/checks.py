@@ -40,11 +40,11 @@ CAUSES = {
     "missing-normalisation": "Every convolution here is followed by a normalisation.",
 }
 
-# The first three are counts, the same for every seed. Idle weights: none in any right repair, 37 % and
-# more behind the stem for photographs. Upsampling to 224 pixels costs 15 times the control's
+# The first three are counts, the same for every seed. Idle weights: none in any right repair, 37 %
+# and more behind the stem for photographs. Upsampling to 224 pixels costs 15 times the control's
 # multiply-adds, leaving out every stride 17 times. The other two come from 20 seeds of every answer
 # in both frameworks, see calibration/: they lie between the stem alone replaced, whose last map is
-# 3 x 3, and a stride that takes every other pixel first. There is a network in between, the sick one
+# 3 x 3, and a stride that takes every other pixel first. One network lies in between, the sick one
 # with windows of one position in its last block: .28 to .60 of the way in 20 seeds of PyTorch.
 MEETS = Threshold("share of the weights that meet nothing but padding", 0.1, "at most")
 COSTS = Threshold("multiply-adds, times those of a healthy control", 3, "at most")
