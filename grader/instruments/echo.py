@@ -189,10 +189,11 @@ def measure_used_gradient(
             fw.get_state(model), fw.get_state(trained(list(batches))), strict=True
         )
     ]
-    return UsedGradient(len(batches), _norm(moved) / rate, _norm(fresh))
+    return UsedGradient(len(batches), norm(moved) / rate, norm(fresh))
 
 
-def _norm(arrays: Sequence[np.ndarray]) -> float:
+def norm(arrays: Sequence[np.ndarray]) -> float:
+    """Euclidean norm of all entries of some arrays."""
     return math.sqrt(sum(float((a.astype(np.float64) ** 2).sum()) for a in arrays))
 
 

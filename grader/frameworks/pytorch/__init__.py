@@ -21,11 +21,11 @@ from grader.frameworks.pytorch.layers import (
     layer_costs,
     layer_gradients,
     layer_outputs,
+    loss_gradients,
     multiply_adds,
     unit_signals,
 )
 from grader.frameworks.pytorch.loops import (
-    loss_gradients,
     resting_network,
     seeded_quick_cnn,
     steady_network,

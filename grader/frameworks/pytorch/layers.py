@@ -66,6 +66,20 @@ def _gradients(
             p.requires_grad_(False)
 
 
+def loss_gradients(model: nn.Module, x: Any, y: Any) -> list[np.ndarray]:
+    """Gradient of one batch's mean cross-entropy in training mode, for every parameter.
+
+    In the order of the parameters; zeros for one that does not enter the loss, frozen ones
+    included. The model is left as it was, and nothing is added to gradients it may hold.
+    """
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    found = dict(zip(map(id, parameters), _gradients(model, parameters, x, y), strict=True))
+    return [
+        np.zeros(tuple(p.shape), np.float32) if (g := found.get(id(p))) is None else to_numpy(g)
+        for p in model.parameters()
+    ]
+
+
 def entering_first_layer(model: nn.Module, x: Any) -> np.ndarray | None:
     """What reaches the first convolution or dense layer in a training step, NumPy, channels last.
 

@@ -1,17 +1,11 @@
-"""What a training loop is measured with: networks of its own, and a fresh gradient."""
+"""What a training loop is measured with: networks of its own."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
 
-from grader.frameworks.pytorch.arrays import labels_on, on_device_of, to_numpy
 from grader.frameworks.pytorch.networks import quick_cnn
-from grader.frameworks.pytorch.training import kept_as_it_was
 
 
 def resting_network(
@@ -58,21 +52,3 @@ def seeded_quick_cnn(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return quick_cnn(size, classes).to(device)
-
-
-def loss_gradients(model: nn.Module, x: Any, y: Any) -> list[np.ndarray]:
-    """Gradient of one batch's mean cross-entropy in training mode, for every parameter.
-
-    In the order of the parameters; zeros for one that does not enter the loss, frozen ones
-    included. The model is left as it was, and nothing is added to gradients it may hold.
-    """
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    with kept_as_it_was(model, training=True):
-        logits = model(on_device_of(model, x))
-        value = F.cross_entropy(logits.float(), labels_on(y, logits.device))
-        found = torch.autograd.grad(value, parameters, allow_unused=True)
-    gradients = dict(zip(map(id, parameters), found, strict=True))
-    return [
-        np.zeros(tuple(p.shape), np.float32) if (g := gradients.get(id(p))) is None else to_numpy(g)
-        for p in model.parameters()
-    ]

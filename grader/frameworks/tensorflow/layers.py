@@ -55,6 +55,24 @@ def _gradients(
     return tape.gradient(value, values)
 
 
+def loss_gradients(model: keras.Model, x: Any, y: Any) -> list[np.ndarray]:
+    """Gradient of one batch's mean cross-entropy in training mode, for every parameter.
+
+    In the order of the parameters; zeros for one that does not enter the loss, frozen ones
+    included. The model is left as it was, and nothing is added to gradients it may hold.
+    """
+    build_weights(model, x)
+    variables = model.trainable_variables
+    gradients = _gradients(model, variables, x, y)
+    found = dict(zip((v.path for v in variables), gradients, strict=True))
+    statistics = {"moving_mean", "moving_variance", "seed_generator_state"}
+    return [
+        np.zeros(v.shape, np.float32) if (g := found.get(v.path)) is None else to_numpy(g)
+        for v in model.weights
+        if v.name not in statistics
+    ]
+
+
 def entering_first_layer(model: keras.Model, x: Any) -> np.ndarray | None:
     """What reaches the first convolution or dense layer in a training step, NumPy, channels last.
 

@@ -1,16 +1,11 @@
-"""What a training loop is measured with: networks of its own, and a fresh gradient."""
+"""What a training loop is measured with: networks of its own."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
-import numpy as np
 import tensorflow as tf
 
-from grader.frameworks.tensorflow.arrays import as_integers, as_tensor, build_weights, to_numpy
 from grader.frameworks.tensorflow.networks import quick_cnn
-from grader.frameworks.tensorflow.training import kept_as_it_was, mean_loss
 
 
 def resting_network(size: int, classes: int, *, seed: int, device: str = "/CPU:0") -> keras.Model:
@@ -66,22 +61,3 @@ def seeded_quick_cnn(size: int, classes: int, *, seed: int, device: str = "/CPU:
         for number, variable in enumerate(v for v in model.weights if len(v.shape) > 1):
             variable.assign(start(seed=seed + number)(variable.shape, variable.dtype))
     return model
-
-
-def loss_gradients(model: keras.Model, x: Any, y: Any) -> list[np.ndarray]:
-    """Gradient of one batch's mean cross-entropy in training mode, for every parameter.
-
-    In the order of the parameters; zeros for one that does not enter the loss, frozen ones
-    included. The model is left as it was, and nothing is added to gradients it may hold.
-    """
-    build_weights(model, x)
-    variables = model.trainable_variables
-    with kept_as_it_was(model), tf.GradientTape() as tape:
-        value = mean_loss(as_integers(y), model(as_tensor(x), training=True))
-    found = dict(zip((v.path for v in variables), tape.gradient(value, variables), strict=True))
-    statistics = {"moving_mean", "moving_variance", "seed_generator_state"}
-    return [
-        np.zeros(v.shape, np.float32) if (g := found.get(v.path)) is None else to_numpy(g)
-        for v in model.weights
-        if v.name not in statistics
-    ]

@@ -17,6 +17,7 @@ from grader.instruments.echo import (
     LISTENED,
     EchoError,
     measure_echo,
+    norm,
     probe_batches,
 )
 
@@ -89,11 +90,7 @@ def used_over_fresh(case: Case) -> float:
     batches = _batches(case, _standardised(train, train), train.labels, READ_AT)
     model = fw.seeded_quick_cnn(SIZE, len(train.classes), seed=case.seed, device=case.device)
     *_, (pile, fresh) = _piles(fw, model, batches, PROBE_RATE)
-    return _norm(pile) / _norm(fresh)
-
-
-def _norm(arrays: list[np.ndarray]) -> float:
-    return math.sqrt(sum(float((a.astype(np.float64) ** 2).sum()) for a in arrays))
+    return norm(pile) / norm(fresh)
 
 
 def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
