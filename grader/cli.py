@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -105,12 +106,20 @@ def _parser() -> argparse.ArgumentParser:
     prove = command("prove", _prove, "grade every answer through the released notebook")
     for_labs(prove)
     prove.add_argument("--processes", type=_positive, default=os.cpu_count() or 1)
+    prove.add_argument("--part", type=_part, default="1/1", help="2/3: the second of three parts")
 
     demo = command("demo", _demo, "grade a small class through nbgrader")
     demo.add_argument("--folder", type=Path, default=Path("demo"))
 
     command("bench", _bench, "show the speed of the parts on this machine")
     return parser
+
+
+def _part(text: str) -> slice:
+    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a part such as 2/3")
+    return slice(int(found[1]) - 1, None, int(found[2]))
 
 
 def _positive(text: str) -> int:
@@ -294,7 +303,11 @@ def _prove(options: argparse.Namespace) -> int:
     from grader.harness import prove
 
     return prove.prove(
-        _root(), _chosen(options.labs), _frameworks(options), processes=options.processes
+        _root(),
+        _chosen(options.labs),
+        _frameworks(options),
+        processes=options.processes,
+        part=options.part,
     )
 
 

@@ -25,6 +25,8 @@ def grader(*arguments, cwd=ROOT):
         (("run", "--framework", "jax"), "invalid choice: 'jax'"),
         (("lint", "1_data"), "There is no lab '1_data'"),
         (("calibrate", "--seeds", "0"), "not a positive number"),
+        (("prove", "--part", "4/3"), "not a part such as 2/3"),
+        (("prove", "--part", "half"), "not a part such as 2/3"),
         (("check", "no/such.ipynb"), "cannot be read"),
         (("check", "README.md"), "not a notebook of this course"),
         (("new-lab", "x"), "--title"),

@@ -4,6 +4,8 @@ import math
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from grader.authoring.source import ProvingAnswer
 from grader.checks.verdict import Outcome, Threshold, Verdict
@@ -105,6 +107,15 @@ def test_a_submission_of_the_proof_holds_one_answer_for_each_cell():
         "answers_00": {"diagnosis": "a", "repair": "b"},
         "answers_01": {"repair": "c"},
     }
+
+
+@given(st.integers(1, 9), st.integers(1, 5))
+def test_the_parts_of_the_proof_hold_every_answer_once_and_the_reference_each(answers, parts):
+    named = [ProvingAnswer(str(i), "repair", "wrong", "not yet", "", "") for i in range(answers)]
+    named.append(ProvingAnswer("r", "", "reference", "passed", "", ""))
+    held = [submissions(named, slice(i, None, parts)) for i in range(parts)]
+    found = [a.name for class_ in held for h in class_.values() for a in h.values()]
+    assert sorted(found) == sorted([*map(str, range(answers)), *["r"] * parts])
 
 
 @pytest.mark.parametrize(("seeds", "stores"), [("3", 0), ("20", 1)])

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from grader.frameworks.tensorflow.arrays import as_integers, as_tensor
-from grader.frameworks.tensorflow.training import get_state
+from grader.frameworks.tensorflow.training import build_optimizer, get_state
 
 
 def wide_network(size: int, classes: int, *, device: str = "/CPU:0") -> keras.Model:
@@ -78,6 +78,7 @@ def train_with_curve(
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         jit_compile=False,
     )
+    build_optimizer(model)
     lowest = _Lowest()
     history = model.fit(
         as_tensor(x),

@@ -37,6 +37,11 @@ def kept_as_it_was(model: keras.Model) -> Iterator[None]:
             variable.assign(old)
 
 
+def build_optimizer(model: keras.Model) -> None:
+    """Let `fit` trace the step once: it traces twice when the optimizer builds itself meanwhile."""
+    model.optimizer.build(model.trainable_variables)
+
+
 def loss(model: keras.Model, x: Any, y: Any, *, training: bool) -> float:
     """Mean cross-entropy (nats) of the model's logits on a batch.
 
@@ -412,6 +417,7 @@ def train_in_one_cycle(
         jit_compile=False,
     )
     schedule = keras.callbacks.LearningRateScheduler(rate)
+    build_optimizer(model)
     history = model.fit(x, y, batch_size=32, epochs=epochs, callbacks=[schedule], verbose=0)
     return list(history.history["loss"])
 

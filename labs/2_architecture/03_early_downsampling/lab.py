@@ -172,6 +172,9 @@ def fit(model, x, y, epochs=10, rate=0.01):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     # Compiling with XLA takes longer than these few steps.
     model.compile(optimizer=keras.optimizers.Adam(falling), loss=loss, jit_compile=False)
+    # Built before, the optimizer lets Keras trace the step once, not twice.
+    if model.built:
+        model.optimizer.build(model.trainable_variables)
     model.fit(x, y, batch_size=32, epochs=epochs, verbose=0)
 
 

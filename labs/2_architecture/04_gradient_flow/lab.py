@@ -126,6 +126,9 @@ def fit(model, x, y, optimizer, epochs=12):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     # Compiling with XLA takes longer than these few steps.
     model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
+    # Built before, the optimizer lets Keras trace the step once, not twice.
+    if model.built:
+        model.optimizer.build(model.trainable_variables)
     return model.fit(x, y, batch_size=32, epochs=epochs, verbose=0).history["loss"]
 
 

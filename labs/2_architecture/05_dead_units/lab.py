@@ -140,6 +140,9 @@ def fit(model, x, y, highest, epochs=16, clip=None):
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         jit_compile=False,  # compiling with XLA takes longer than these few steps
     )
+    # Built before, the optimizer lets Keras trace the step once, not twice.
+    if model.built:
+        model.optimizer.build(model.trainable_variables)
     schedule = keras.callbacks.LearningRateScheduler(rate)
     history = model.fit(x, y, batch_size=32, epochs=epochs, callbacks=[schedule], verbose=0)
     return history.history["loss"]

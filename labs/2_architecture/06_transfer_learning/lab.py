@@ -174,6 +174,9 @@ def fit(model, x, y, epochs, watch=None):
     callbacks = []
     if watch is not None:
         callbacks = [keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: watch())]
+    # Built before, the optimizer lets Keras trace the step once, not twice.
+    if model.built:
+        model.optimizer.build(model.trainable_variables)
     model.fit(x, y, batch_size=25, epochs=epochs, verbose=0, callbacks=callbacks)
 
 

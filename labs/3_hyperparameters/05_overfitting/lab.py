@@ -144,6 +144,9 @@ def sick_evaluate(model, x, y):
 def sick_train(model, x, y, x_val, y_val):
     # Compiling with XLA takes longer than these few steps.
     model.compile(keras.optimizers.Adam(0.005), cross_entropy, jit_compile=False)
+    # Built before, the optimizer lets Keras trace the step once, not twice.
+    if model.built:
+        model.optimizer.build(model.trainable_variables)
     history = model.fit(x, y, batch_size=16, epochs=30, validation_data=(x_val, y_val), verbose=0)
     return history.history
 
@@ -426,6 +429,7 @@ def thirty_epochs(design, optimizer, decay):
     # The loss that Keras reports includes the penalty; a metric does not.
     nats = keras.metrics.SparseCategoricalCrossentropy(from_logits=True, name="nats")
     model.compile(optimizer(), cross_entropy, metrics=[nats], jit_compile=False)
+    model.optimizer.build(model.trainable_variables)
     logs = model.fit(
         x, y, batch_size=16, epochs=30, validation_data=(x_val, y_val), verbose=0
     ).history
