@@ -486,7 +486,8 @@ def _found(measured: list[dict[str, Any]], truths: list[str]) -> Finding:
     elif right == 0:
         means = (
             "A comparison that never decides is as useless as one that always does. Each of these "
-            "differences is larger than the spread of the differences from seed to seed."
+            "differences is larger than the spread of the differences from seed to seed; the "
+            "spread of the scores is larger, and most of it is luck that both arms share."
         )
     else:
         means = (

@@ -47,10 +47,12 @@ CAUSES = {
 }
 
 # Provisional limits, in the gaps between right and wrong answers of a few seeds, until
-# `grader calibrate` has run. The first is computed: after thirty empty batches momentum of 0.99 has
-# an echo of .73, one of 0.9 of .04, and a sum that nobody clears one of about 1 or more.
+# `grader calibrate` has run. The first asks that a batch fades by half in thirty empty ones: with
+# momentum of 0.9 its echo is then .03, with 0.95 .2, with Adam .06; with a sum that nobody clears 1
+# and more, and .88 where RMSprop divides it by its growing size. Momentum of 0.99 does not pass:
+# with .74 it forgets hardly anything in a training of 40 steps.
 RESTS = Threshold(
-    "echo of a batch after thirty empty ones, share of what it does anew", 0.8, "at most"
+    "echo of a batch after thirty empty ones, share of what it does anew", 0.5, "at most"
 )
 COVERS = Threshold("arrays with a gradient that training changes, share", 1, "at least")
 LEARNS = Threshold("loss at the end of the worst of three rates, share of guessing", 0.8, "at most")

@@ -180,10 +180,12 @@ lab.check("diagnosis")
 # `train(model, batches, rate)` trains the model that it is given, in place. `batches` is a list of
 # pairs, images and labels; the function takes one step for each, in their order. `rate` is meant for
 # plain gradient descent and stays the same from the first batch to the last. Any other optimizer is
-# welcome; if it needs smaller rates, let it divide.
+# welcome whose batches fade; if it needs smaller rates, let it divide. (Lion's do not: it takes steps
+# of one length, whatever the gradient.)
 #
 # The check runs your function on models of its own and looks at the weights. Does it come to rest
-# when there is nothing more to learn? Does every parameter move? Does the loss fall at three rates,
+# when there is nothing more to learn, so that half of a batch at most is left thirty batches later?
+# Does every parameter move? Does the loss fall at three rates,
 # 0.015, 0.03 and 0.06? Are unseen images recognised about as well as by a healthy loop?
 
 

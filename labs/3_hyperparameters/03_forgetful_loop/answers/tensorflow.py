@@ -6,9 +6,9 @@ reading = sick_used.ratio
 cause = "momentum"
 reading = sick_used.ratio
 
-# %% reads_the_used_gradient_itself cell="diagnosis" kind="wrong" says="another number"
+# %% divides_the_other_way_round cell="diagnosis" kind="wrong" says="another number"
 cause = "gradients-pile-up"
-reading = 100 * sick_used.used
+reading = sick_used.fresh / sick_used.used
 
 
 # %% does_nothing kind="constant" says="learns nothing"
