@@ -27,8 +27,8 @@
 # the strength of an L2 penalty on the weights, called weight decay. A grid search tries three values
 # of each, nine trials. To save time every trial is stopped after three epochs.
 #
-# What they saw: the best of the nine is hardly better than guessing, if at all. They conclude that the
-# network cannot learn these images, and would like a larger one.
+# What they saw: the best of the nine is hardly better than guessing, if at all. They conclude that
+# the network cannot learn these images, and would like a larger one.
 
 # %% images
 import itertools
@@ -256,10 +256,10 @@ lab.check("diagnosis")
 #
 # The check calls it for three dozen networks with a budget of 120 epochs each. Each is a formula
 # whose shape was read off trainings like those above, so that the check takes a second and the
-# optimum is known. Five things are asked in turn. How often were the test images looked at? Was the budget kept?
-# How far does the search come from what the grid finds with the same budget to the best there is? On
-# some networks the best lies beyond the space: does the search follow? And is the training stopped
-# where its curve is lowest?
+# optimum is known. Five things are asked in turn. How often were the test images looked at? Was the
+# budget kept? How far does the search come from what the grid finds with the same budget to the
+# best there is? On some networks the best lies beyond the space: does the search follow? And is the
+# training stopped where its curve is lowest?
 
 
 # %% repair tags=["answer"]
@@ -345,21 +345,22 @@ for stop in (3, 6, 9, 12, 16, 20):
     )
 
 # %% [markdown] stopping-reading
-# A loss alone does not say whether it is done; its slope does. While the slope is well above zero, the
-# training is too short to be judged, and to be used. Past the bottom it changes its sign: the network
-# begins to memorise its 320 images. A slope is as noisy as its loss, so look at several epochs. The last column is the harm that a short trial does to a search.
-# Read it downwards: early on the ranking favours large steps, and a rate that wins after three epochs
-# may lose after twenty. A search that compares short trainings finds what is best for short trainings.
+# A loss alone does not say whether it is done; its slope does. While the slope is well above zero,
+# the training is too short to be judged, and to be used. Past the bottom it changes its sign: the
+# network begins to memorise its 320 images. A slope is as noisy as its loss, so look at several
+# epochs. The last column is the harm that a short trial does to a search. Read it downwards: early
+# on the ranking favours large steps, and a rate that wins after three epochs may lose after twenty.
+# A search that compares short trainings finds what is best for short trainings.
 
 # %% [markdown] advice-story
 # ## Where advice and measurement part
 #
 # *"Random search beats grid search."* Bergstra and Bengio showed why: nine random trials hold nine
-# values of the knob that matters, a grid of nine holds three. Two things change at once when a linear
-# grid is replaced by a random search over logarithms, though. Below they are taken apart, on networks
-# given by formula, with 120 epochs for each strategy. The first four have nine points of ten epochs
-# and train the best one to its end; halving has sixteen points
-# of three epochs, carries five on to eight and two to the end.
+# values of the knob that matters, a grid of nine holds three. Two things change at once when a
+# linear grid is replaced by a random search over logarithms, though. Below they are taken apart, on
+# networks given by formula, with 120 epochs for each strategy. The first four have nine points of
+# ten epochs and train the best one to its end; halving has sixteen points of three epochs, carries
+# five on to eight and two to the end.
 
 # %% advice tags=["proof"]
 from grader.datasets.objectives import LONGEST, draw_objectives
@@ -429,12 +430,13 @@ shares = {name: shares_of(strategy) for name, strategy in strategies.items()}
 lab.show(draw_strategies(shares), say_strategies(shares))
 
 # %% [markdown] advice-reading
-# Read the bars from the top. The linear grid gets nowhere with ten epochs a trial either. The largest
-# step is the one to the second bar: the same nine points, evenly spread over the decades. Chance, or a
-# sequence that only looks like it, adds the next, smaller part, for Bergstra and Bengio's reason. After
-# that the strategies lie close together. Successive halving earns its keep where a few epochs already
-# tell who will not win; compare it with Sobol's points above before believing that it always does. And
-# your search has looked beyond the edges as well, which these networks do not reward.
+# Read the bars from the top. The linear grid gets nowhere with ten epochs a trial either. The
+# largest step is the one to the second bar: the same nine points, evenly spread over the decades.
+# Chance, or a sequence that only looks like it, adds the next, smaller part, for Bergstra and
+# Bengio's reason. After that the strategies lie close together. Successive halving earns its keep
+# where a few epochs already tell who will not win; compare it with Sobol's points above before
+# believing that it always does. And your search has looked beyond the edges as well, which these
+# networks do not reward.
 #
 # *"Choose by the test set, it is the honest one."* It is honest once. Below, the networks are
 # trained with 1, 9 and 81 values of the knob that hardly matters, so that all trainings of a network
@@ -456,8 +458,9 @@ for count in (1, 9, 81):
 
 # %% [markdown] luck-reading
 # The more often the test images are asked, the further their best answer lies below what is true.
-# Nothing has been trained on them; choosing is enough. The same happens to validation images, and that
-# is why there are two sets: one to choose by, and one that is asked when nothing is left to choose.
+# Nothing has been trained on them; choosing is enough. The same happens to validation images, and
+# that is why there are two sets: one to choose by, and one that is asked when nothing is left to
+# choose.
 
 # %% [markdown] tools-story tags=["pytorch"]
 # ## The tool people use: Optuna
@@ -471,13 +474,13 @@ for count in (1, 9, 81):
 # %% [markdown] tools-story tags=["tensorflow"]
 # ## The tool people use: KerasTuner
 #
-# KerasTuner keeps the books and proposes configurations; `BayesianOptimization` models the loss over
-# the space. Usually it calls a function that builds a model. `run_trial` may be overridden to train in
-# any way, here with the one graph that is there already. These are real trainings again.
-# `sampling="log"` is the line that the sick search lacked, and nobody adds it for you. A training that
-# diverged is reported as no better than guessing; a very large number would spoil the model of the
-# loss. The tuner writes
-# its books to a folder and carries on from it when it is started again, so every search needs a new one.
+# KerasTuner keeps the books and proposes configurations; `BayesianOptimization` models the loss
+# over the space. Usually it calls a function that builds a model. `run_trial` may be overridden to
+# train in any way, here with the one graph that is there already. These are real trainings again.
+# `sampling="log"` is the line that the sick search lacked, and nobody adds it for you. A training
+# that diverged is reported as no better than guessing; a very large number would spoil the model of
+# the loss. The tuner writes its books to a folder and carries on from it when it is started again,
+# so every search needs a new one.
 
 # %% tools tags=["proof", "pytorch"]
 tool = new_trials()
@@ -547,16 +550,16 @@ else:
         print("best:", tuner.get_best_hyperparameters()[0].values)
 
 # %% [markdown] tools-reading
-# The tool chooses the next point better than a grid does. It does not choose the scale, the edges of
-# the space, the epochs of a trial, or the images to compare by. Those were the four faults of the nine
-# trials, and a tool would have repeated them faster. Compare its bill and its lowest loss with those of
-# your search above.
+# The tool chooses the next point better than a grid does. It does not choose the scale, the edges
+# of the space, the epochs of a trial, or the images to compare by. Those were the four faults of
+# the nine trials, and a tool would have repeated them faster. Compare its bill and its lowest loss
+# with those of your search above.
 
 # %% [markdown] on-a-gpu tags=["pytorch"]
 # ## On a GPU
 #
-# A trial of a small network leaves most of a GPU idle. Several trials can share one, each in a process
-# of its own with the same Optuna storage (`create_study(storage="sqlite:///search.db",
+# A trial of a small network leaves most of a GPU idle. Several trials can share one, each in a
+# process of its own with the same Optuna storage (`create_study(storage="sqlite:///search.db",
 # load_if_exists=True)`), or as one model with a batch dimension for its weights
 # (`torch.func.stack_module_state` and `torch.vmap`). Successive halving then waits for the slowest
 # trial of every round; its asynchronous form, which Optuna's pruner is, does not.
@@ -564,9 +567,9 @@ else:
 # %% [markdown] on-a-gpu tags=["tensorflow"]
 # ## On a GPU
 #
-# A trial of a small network leaves most of a GPU idle. Several trials can share one, each in a process
-# of its own, with `tf.config.experimental.set_memory_growth`, or the first takes all the memory.
-# KerasTuner distributes trials over processes by the variables `KERASTUNER_TUNER_ID` and
+# A trial of a small network leaves most of a GPU idle. Several trials can share one, each in a
+# process of its own, with `tf.config.experimental.set_memory_growth`, or the first takes all the
+# memory. KerasTuner distributes trials over processes by the variables `KERASTUNER_TUNER_ID` and
 # `KERASTUNER_ORACLE_IP`. A knob that changes a shape makes a new graph, and its tracing is paid in
 # every trial; a knob that is a variable, as the rate and the decay are here, is not.
 
