@@ -17,7 +17,8 @@ def collect(case, answer):
     return {"gain": answer.gain(STEPS)}
 
 def judge(case, evidence):
-    return [GAIN.finding(evidence["gain"], measured="It is low.", means="Dark.", look_next="Up.")]
+    means = "Dark."
+    return [GAIN.finding(evidence["gain"], measured="It is low.", means=means, look_next="Up.")]
 
 CHECKS = [Check(name="repair", collect=collect, judge=judge)]
 """
@@ -29,7 +30,12 @@ def record(**evidence):
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("0.5", "0.7"), ("It is low.", "It is dark."), ("STEPS = 20", "STEPS = 20  # enough")],
+    [
+        ("0.5", "0.7"),
+        ("It is low.", "It is dark."),
+        ("Dark.", "Dim."),
+        ("STEPS = 20", "STEPS = 20  # enough"),
+    ],
 )
 def test_limits_sentences_and_comments_are_not_collecting(old, new):
     assert collecting_code(CHECKS.replace(old, new)) == collecting_code(CHECKS)

@@ -103,7 +103,11 @@ class _WithoutJudgement(ast.NodeTransformer):
 
     def visit_Assign(self, node: ast.Assign) -> ast.AST:
         names = {target.id for target in node.targets if isinstance(target, ast.Name)}
-        return node if names & self._asked else self.generic_visit(node)
+        if names & self._asked:
+            return node
+        if names & set(_SENTENCES) and isinstance(node.value, ast.Constant | ast.JoinedStr):
+            node.value = ast.Constant("")
+        return self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)

@@ -52,8 +52,7 @@ def head_start_on_practice(case: Case) -> float:
 
 # The schedule
 
-# Provisional limits, in the gaps between right and wrong answers of a few seeds, until
-# `grader calibrate` has run. The task asks for a tenth at the end and for a third of the steps; the
+# Limits from 20 seeds of every answer in both frameworks; see calibration/. The task asks for a tenth at the end and for a third of the steps; the
 # rest is room for rounding, and for cycles whose last step is one short of their end.
 FALLS = Threshold("rate at the end, share of the highest", 0.12, "at most")
 WORKS = Threshold("steps at more than a tenth of the highest rate, share", 0.28, "at least")
@@ -226,7 +225,7 @@ def _learns(evidence: Evidence) -> Finding:
 
 # The comparison
 
-# Provisional limits, as above. Shares of trainings and of pairs whose truth is known: a right
+# Shares of trainings and of pairs whose truth is known: a right
 # answer gives exactly 0 or 1.
 AFRESH = Threshold("trainings that start from trained weights, share", 0.02, "at most")
 PAIRED = Threshold("starts that both arms share, share", 0.95, "at least")

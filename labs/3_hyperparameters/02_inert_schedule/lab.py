@@ -3,7 +3,6 @@
 # symptom: A learning-rate schedule wins its comparison by several points, and in the whole training it does not change the rate once.
 # minutes: 40
 # difficulty: 2
-# draft: true
 # learn:
 #   - read from the optimizer which rate was applied at each step
 #   - write a schedule in the unit of the run, for a run of any length

@@ -1,7 +1,6 @@
 # ---
 # title: A loop that forgets to clear
 # symptom: A training leaps about as if its learning rate were too high, and at a lower rate it only leaps later.
-# draft: true
 # minutes: 40
 # difficulty: 2
 # learn:

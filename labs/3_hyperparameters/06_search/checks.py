@@ -42,8 +42,7 @@ CAUSES = {
     "network": "The solid line is this same network, and it learns.",
 }
 
-# Provisional limits, in the gaps between right and wrong answers of three seeds, until
-# `grader calibrate` has run.
+# Limits from 20 seeds of every answer in both frameworks; see calibration/.
 HONEST = Threshold("looks at the test images, with trials after a look as one more", 1, "at most")
 PAID = Threshold("epochs of the most expensive search, share of the budget", 1, "at most")
 FOUND = Threshold("mean share of the way from the grid's result to the optimum", 0.63, "at least")

@@ -3,7 +3,6 @@
 # symptom: A grid of nine trials finds nothing better than guessing, and the network learns well.
 # minutes: 45
 # difficulty: 2
-# draft: true
 # learn:
 #   - see which values of the knob that matters a search has never tried
 #   - spend a fixed number of epochs on many short trainings and few long ones
