@@ -52,8 +52,9 @@ def head_start_on_practice(case: Case) -> float:
 
 # The schedule
 
-# Limits from 20 seeds of every answer in both frameworks; see calibration/. The task asks for a tenth at the end and for a third of the steps; the
-# rest is room for rounding, and for cycles whose last step is one short of their end.
+# Limits from 20 seeds of every answer in both frameworks; see calibration/. The task asks for a
+# tenth at the end and for a third of the steps; the rest is room for rounding, and for cycles whose
+# last step is one short of their end.
 FALLS = Threshold("rate at the end, share of the highest", 0.12, "at most")
 WORKS = Threshold("steps at more than a tenth of the highest rate, share", 0.28, "at least")
 LENGTH = Threshold("steps taken, times those of the run", 1.5, "at most")

@@ -46,10 +46,11 @@ CAUSES = {
     "for dozens of batches.",
 }
 
-# Limits from 20 seeds of every answer in both frameworks; see calibration/. The first asks that a batch fades by half in thirty empty ones: with
-# momentum of 0.9 its echo is then .03, with 0.95 .2, with Adam .06; with a sum that nobody clears 1
-# and more, and .88 where RMSprop divides it by its growing size. Momentum of 0.99 does not pass:
-# with .74 it forgets hardly anything in a training of 40 steps.
+# Limits from 20 seeds of every answer in both frameworks; see calibration/. The first asks that a
+# batch fades by half in thirty empty ones: with momentum of 0.9 its echo is then .03, with 0.95 .2,
+# with Adam .06; with a sum that nobody clears 1 and more, and .88 where RMSprop divides it by its
+# growing size. Momentum of 0.99 does not pass: with .74 it forgets hardly anything in a training of
+# 40 steps.
 RESTS = Threshold(
     "echo of a batch after thirty empty ones, share of what it does anew", 0.5, "at most"
 )

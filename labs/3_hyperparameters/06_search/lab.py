@@ -80,6 +80,7 @@ def logits_of_a_training(config, epochs, x_asked):
 
 # %% training tags=["tensorflow"]
 import keras
+import tensorflow as tf
 from keras import ops
 
 # The strength is a variable that the graph reads, so one graph serves every trial: tracing a new
@@ -100,7 +101,7 @@ class Notes(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         if math.isfinite(logs["loss"]):
-            self.logits[epoch] = lab.fw.predict(self.model, self.x_asked)
+            self.logits[epoch] = what_it_says(self.x_asked)
         else:
             self.model.stop_training = True
 
@@ -117,6 +118,7 @@ model.compile(
     jit_compile=False,
 )
 model.optimizer.build(model.trainable_variables)
+what_it_says = tf.function(lambda images: model(images, training=False))
 fresh = model.get_weights()
 fresh_optimizer = [ops.convert_to_numpy(variable) for variable in model.optimizer.variables]
 
