@@ -115,3 +115,30 @@ class StateArray:
     layer: str
     name: str
     statistic: bool
+
+
+@dataclass(frozen=True)
+class Passes:
+    """What entered a model while it was trained, told by its calls and by its weights.
+
+    Attributes:
+        images: that entered since the weights had last changed, one entry for every step and one
+            more for what entered after the last step, if anything did; int (S,).
+        largest: images in the largest call, 0 when there was none.
+    """
+
+    images: np.ndarray
+    largest: int
+
+    @property
+    def total(self) -> int:
+        """Images that entered, each as often as it did."""
+        return int(self.images.sum())
+
+    @property
+    def typical(self) -> float:
+        """Size of the step that the average image goes through; 0 when none entered.
+
+        A ragged last batch of an epoch hardly counts, as few images go through it.
+        """
+        return float((self.images**2).sum() / self.total) if self.total else 0.0

@@ -45,6 +45,7 @@ from grader.frameworks.pytorch.networks import (
     with_head,
 )
 from grader.frameworks.pytorch.overfitting import train_with_curve, wide_network
+from grader.frameworks.pytorch.passes import count_passes
 from grader.frameworks.pytorch.pretrained import imagenet_backbone
 from grader.frameworks.pytorch.schedules import (
     one_layer,
@@ -78,6 +79,7 @@ __all__ = [
     "batch_dependence",
     "centre_gradients",
     "choose_device",
+    "count_passes",
     "count_training_calls",
     "cross_entropy",
     "deep_stack",

@@ -50,6 +50,7 @@ from grader.frameworks.tensorflow.networks import (
     with_head,
 )
 from grader.frameworks.tensorflow.overfitting import train_with_curve, wide_network
+from grader.frameworks.tensorflow.passes import count_passes
 from grader.frameworks.tensorflow.pretrained import imagenet_backbone
 from grader.frameworks.tensorflow.schedules import (
     one_layer,
@@ -83,6 +84,7 @@ __all__ = [
     "batch_dependence",
     "centre_gradients",
     "choose_device",
+    "count_passes",
     "count_training_calls",
     "cross_entropy",
     "deep_stack",
