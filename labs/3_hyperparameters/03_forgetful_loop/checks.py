@@ -50,13 +50,15 @@ CAUSES = {
 # batch fades by half in thirty empty ones: with momentum of 0.9 its echo is then .03, with 0.95 .2,
 # with Adam .06; with a sum that nobody clears 1 and more, and .88 where RMSprop divides it by its
 # growing size. Momentum of 0.99 does not pass: with .74 it forgets hardly anything in a training of
-# 40 steps. Photographs are harder than tiles: plain descent ends at .77 of guessing there, and at
+# 40 steps. Photographs are harder than tiles: plain descent ends at .77 of guessing there, at
 # .54 here.
 RESTS = Threshold(
     "echo of a batch after thirty empty ones, share of what it does anew", 0.5, "at most"
 )
 COVERS = Threshold("arrays with a gradient that training changes, share", 1, "at least")
-LEARNS = Threshold("loss at the end of the worst of three rates, share of guessing", 0.85, "at most")
+LEARNS = Threshold(
+    "loss at the end of the worst of three rates, share of guessing", 0.85, "at most"
+)
 UNSEEN = Threshold("accuracy, share of the way from guessing to the control", 0.6, "at least")
 
 WORST = 10.0  # shares of guessing above this are all the same
