@@ -19,7 +19,13 @@ from grader.frameworks.base import (
     UnitTally,
 )
 from grader.frameworks.tensorflow.arrays import as_integers, as_tensor, build_weights, to_numpy
-from grader.frameworks.tensorflow.training import kept_as_it_was, loss, mean_loss, parameter_count
+from grader.frameworks.tensorflow.training import (
+    STATISTICS,
+    kept_as_it_was,
+    loss,
+    mean_loss,
+    parameter_count,
+)
 
 
 def _weight_layers(model: keras.Model) -> list[tuple[str, keras.Variable]]:
@@ -65,11 +71,10 @@ def loss_gradients(model: keras.Model, x: Any, y: Any) -> list[np.ndarray]:
     variables = model.trainable_variables
     gradients = _gradients(model, variables, x, y)
     found = dict(zip((v.path for v in variables), gradients, strict=True))
-    statistics = {"moving_mean", "moving_variance", "seed_generator_state"}
     return [
         np.zeros(v.shape, np.float32) if (g := found.get(v.path)) is None else to_numpy(g)
         for v in model.weights
-        if v.name not in statistics
+        if v.name not in STATISTICS
     ]
 
 

@@ -19,6 +19,9 @@ from grader.frameworks.base import (
 from grader.frameworks.order import batch_order
 from grader.frameworks.tensorflow.arrays import as_integers, as_tensor, build_weights, to_numpy
 
+STATISTICS = frozenset({"moving_mean", "moving_variance", "seed_generator_state"})
+"""Names that Keras gives to the weights that no gradient moves."""
+
 
 def mean_loss(y: Any, logits: Any) -> tf.Tensor:
     return tf.reduce_mean(
@@ -118,8 +121,7 @@ def predict(model: keras.Model, x: Any, *, batch_size: int = 256) -> np.ndarray:
 
 def parameter_count(model: keras.Model) -> int:
     """Number of parameters; moving statistics and random-number states are not counted."""
-    trained = {"moving_mean", "moving_variance", "seed_generator_state"}
-    return sum(int(np.prod(v.shape)) for v in model.weights if v.name not in trained)
+    return sum(int(np.prod(v.shape)) for v in model.weights if v.name not in STATISTICS)
 
 
 def get_state(model: keras.Model) -> list[np.ndarray]:
@@ -422,13 +424,10 @@ def train_in_one_cycle(
     return list(history.history["loss"])
 
 
-_STATISTICS = {"moving_mean", "moving_variance", "seed_generator_state"}
-
-
 def state_arrays(model: keras.Model) -> list[StateArray]:
     """What the arrays of `get_state` are, in its order."""
     return [
-        StateArray(v.path.rsplit("/", 2)[-2], v.name, v.name in _STATISTICS) for v in model.weights
+        StateArray(v.path.rsplit("/", 2)[-2], v.name, v.name in STATISTICS) for v in model.weights
     ]
 
 
