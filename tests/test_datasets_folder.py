@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from grader.checks import Case
 from grader.datasets import draw, faults, folder
 from grader.errors import ClinicError
 
@@ -514,3 +515,21 @@ def test_a_framework_names_the_file_that_does_not_decode(framework, tmp_path, ki
     (bad,) = truth.parameters[kind]
     with pytest.raises(Exception, match=f"{bad} does not decode as an image"):
         _read_all(_door(framework), tmp_path / "tiles")
+
+
+# ---- a few kinds -------------------------------------------------------------------------------
+
+
+def test_a_case_draws_a_few_kinds_in_the_number_asked_for():
+    drawn = Case("1_data/01_x", "pytorch", seed=3).draw_kinds("train", 40, 16, (0, 2, 5, 7))
+    assert len(drawn) == 40
+    assert drawn.classes == tuple(TILES.classes[kind] for kind in (0, 2, 5, 7))
+
+
+def test_of_a_folder_with_fewer_classes_a_case_draws_the_kinds_that_are_there(tmp_path):
+    three = draw("tiles", "train", 200, size=16, seed=0).only((1, 4, 6))
+    folder.write_folder(three, tmp_path / "three", format="png")
+    case = Case("1_data/01_x", "pytorch", seed=3, data=str(tmp_path / "three"))
+    drawn = case.draw_kinds("train", 12, 16, (0, 2, 5, 7))
+    assert drawn.classes == (three.classes[0], three.classes[2])
+    assert len(drawn) == 12

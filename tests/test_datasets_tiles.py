@@ -33,6 +33,18 @@ def test_a_draw_has_the_promised_shapes_and_types():
     assert len(drawn) == 30
 
 
+def test_images_are_standardised_by_themselves_or_by_others():
+    known, others = (draw("tiles", split, 30, size=16, seed=3) for split in ("train", "test"))
+    own = known.standardised()
+    assert own.shape == (30, 16, 16, 3)
+    assert np.allclose(own.mean(axis=(0, 1, 2)), 0)
+    assert np.allclose(own.std(axis=(0, 1, 2)), 1)
+    by_others = others.standardised(known)
+    assert not np.allclose(by_others.mean(axis=(0, 1, 2)), 0)
+    # The same pixel gives the same number, whichever images it comes with.
+    assert np.array_equal(known.take(5).standardised(known), own[:5])
+
+
 def test_classes_are_numbered_as_a_folder_of_them_would_be():
     assert list(CLASSES) == sorted(CLASSES)
     assert list(tiles.TARGET_CLASSES) == sorted(tiles.TARGET_CLASSES)

@@ -45,6 +45,16 @@ class Case:
         """Images of a split ("train", "validation", "test", "field"), uint8 (n, size, size, 3)."""
         return draw(self.data, split, n, size=size, seed=self.seed)
 
+    def draw_kinds(self, split: str, n: int, size: int, kinds: Sequence[int]) -> Images:
+        """About `n` images of a few kinds; of a folder with fewer classes, those that there are.
+
+        Args:
+            kinds: positions in the ten classes; labels count within them.
+        """
+        classes = len(self.draw(split, 20, size).classes)
+        there = [kind for kind in kinds if kind < classes]
+        return self.draw(split, n * classes // len(there), size).only(there)
+
     def practice(self) -> Case:
         """The same circumstances on the practice images."""
         return replace(self, seed=self.practice_seed)

@@ -38,6 +38,12 @@ class Images:
         """Those at `index` (integers or a mask), in that order, copied."""
         return replace(self, images=self.images[index], labels=self.labels[index])
 
+    def standardised(self, like: Images | None = None) -> np.ndarray:
+        """Each channel by mean and deviation of `like` or of these, float64 (N, size, size, 3)."""
+        images = (like or self).images
+        mean, std = images.mean(axis=(0, 1, 2)), images.std(axis=(0, 1, 2))
+        return (self.images - mean) / std
+
     def only(self, classes: Sequence[int]) -> Images:
         """Those of a few different classes, in the order they were.
 

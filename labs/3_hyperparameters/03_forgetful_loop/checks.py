@@ -65,14 +65,7 @@ WORST = 10.0  # shares of guessing above this are all the same
 
 
 def _draw(case: Case, split: str, n: int) -> Images:
-    classes = len(case.draw(split, 20, SIZE).classes)
-    kinds = [k for k in KINDS if k < classes]  # of a folder with fewer classes, what there is
-    return case.draw(split, n * classes // min(classes, len(KINDS)), SIZE).only(kinds)
-
-
-def _standardised(images: Images, like: Images) -> np.ndarray:
-    mean, std = like.images.mean(axis=(0, 1, 2)), like.images.std(axis=(0, 1, 2))
-    return (images.images - mean) / std
+    return case.draw_kinds(split, n, SIZE, KINDS)
 
 
 def _batches(case: Case, images: np.ndarray, labels: np.ndarray, steps: int) -> list[Any]:
@@ -92,7 +85,7 @@ def used_over_fresh(case: Case) -> float:
     """Norm of the gradients piled up until step READ_AT over the norm of that step's own one."""
     fw = case.fw
     train = _draw(case, "train", N_TRAIN)
-    batches = _batches(case, _standardised(train, train), train.labels, READ_AT)
+    batches = _batches(case, train.standardised(), train.labels, READ_AT)
     model = fw.seeded_quick_cnn(SIZE, len(train.classes), seed=case.seed, device=case.device)
     *_, (pile, fresh) = _piles(fw, model, batches, PROBE_RATE)
     return norm(pile) / norm(fresh)
@@ -155,9 +148,9 @@ def _piles(
 def _trainings(case: Case, train: Callable[..., Any]) -> dict[str, Any]:
     fw = case.fw
     seen, unseen = _draw(case, "train", N_TRAIN), _draw(case, "test", N_TEST)
-    classes, images = len(seen.classes), _standardised(seen, seen)
+    classes, images = len(seen.classes), seen.standardised()
     x = fw.from_images(images, case.device)
-    x_unseen = fw.from_images(_standardised(unseen, seen), case.device)
+    x_unseen = fw.from_images(unseen.standardised(seen), case.device)
     sizes = [
         float(np.linalg.norm(g)) for g in fw.loss_gradients(_network(case, classes), x, seen.labels)
     ]

@@ -14,13 +14,13 @@ from grader.checks.verdict import number
 from grader.datasets import Images
 from grader.instruments.batch_size import ENOUGH, UsedStep, measure_steps
 
-SIZE, N_TRAIN, N_TEST = 16, 500, 300
+SIZE, N_TRAIN = 16, 500
 KINDS = (0, 2, 5, 7)  # coast, forest, meadow, residential
 EPOCHS, SMALL, RATE = 14, 16, 0.001  # of the recipe that was tuned
 SHOWN = 256  # the large batch of the notebook
 PORTION, STEP_RATE = 16, 0.3
 SIZES = 2 ** np.arange(12)
-CURVES, REPEATS = 24, 7
+CURVES, REPEATS = 24, 15
 
 CAUSES = {
     "generalises-worse": "A network that generalises badly is good on the images it has learned "
@@ -38,12 +38,10 @@ CAUSES = {
 }
 
 # Provisional limits, in the gaps between right and wrong answers of a few seeds, until
-# `grader calibrate` has run. The last one is a net below the others: a model that has regained the
-# training loss from all of its images has so far always recognised unseen ones.
-REGAINED = Threshold("loss regained, share of what the small batch gains", 0.55, "at least")
+# `grader calibrate` has run.
+REGAINED = Threshold("loss regained, share of what the small batch gains", 0.36, "at least")
 LARGE = Threshold("images of the average step, share of the batch size", 0.5, "at least")
-PASSED = Threshold("images that went through, times those of the epochs", 2.2, "at most")
-UNSEEN = Threshold("accuracy, share of the way from guessing to the small batch", 0.5, "at least")
+PASSED = Threshold("images that went through, times those of the epochs", 1.35, "at most")
 
 # An error of a few thousandths is rounding; any wrong weight gives tenths.
 EVEN = Threshold("error of a step in equal portions", 0.05, "at most")
@@ -57,20 +55,13 @@ WORST = -1.0  # shares below this are all the same
 WRONG = 0.15  # and errors above this
 
 
-def _draw(case: Case, split: str, n: int) -> Images:
-    classes = len(case.draw(split, 20, SIZE).classes)
-    kinds = [k for k in KINDS if k < classes]  # of a folder with fewer classes, what there is
-    return case.draw(split, n * classes // min(classes, len(KINDS)), SIZE).only(kinds)
-
-
-def _standardised(images: Images, like: Images) -> np.ndarray:
-    mean, std = like.images.mean(axis=(0, 1, 2)), like.images.std(axis=(0, 1, 2))
-    return (images.images - mean) / std
+def _draw(case: Case) -> Images:
+    return case.draw_kinds("train", N_TRAIN, SIZE, KINDS)
 
 
 def steps_of_small_over_large(case: Case) -> float:
     """Steps that the batch of 16 takes while the batch of 256 takes one, full batches only."""
-    n = len(_draw(case, "train", N_TRAIN))
+    n = len(_draw(case))
     return (n // SMALL) / max(1, n // SHOWN)
 
 
@@ -83,12 +74,10 @@ def _hidden_size(case: Case) -> int:
     return int(np.random.default_rng([case.seed % 2**32, 41]).integers(225, 246))
 
 
-_CONTROLS: dict[tuple[str, int, str], dict[str, Any]] = {}
+_CONTROLS: dict[tuple[str, int, str], dict[str, float]] = {}
 
 
-def _controls(
-    case: Case, classes: int, x: Any, labels: np.ndarray, x_unseen: Any
-) -> dict[str, Any]:
+def _controls(case: Case, classes: int, x: Any, labels: np.ndarray) -> dict[str, float]:
     """The old recipe with the small batch and with the large one; once a process for a draw."""
     key = (case.framework, case.seed, case.data)
     if key not in _CONTROLS:
@@ -100,9 +89,7 @@ def _controls(
                 batch_size=batch_size, learning_rate=RATE, seed=case.seed,
             )  # fmt: skip
             losses.append(fw.loss(model, x, labels, training=True))
-            if batch_size == SMALL:
-                control = fw.predict(model, x_unseen).argmax(axis=1)
-        _CONTROLS[key] = {"small_loss": losses[0], "sick_loss": losses[1], "control": control}
+        _CONTROLS[key] = {"small_loss": losses[0], "sick_loss": losses[1]}
     return _CONTROLS[key]
 
 
@@ -113,11 +100,10 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
         raise AnswerError(
             "`train` is not a function; give `train(model, x, y, batch_size, epochs)`."
         )
-    seen, unseen = _draw(case, "train", N_TRAIN), _draw(case, "test", N_TEST)
-    classes, images = len(seen.classes), _standardised(seen, seen)
-    x_unseen = fw.from_images(_standardised(unseen, seen), case.device)
+    seen = _draw(case)
+    classes, images = len(seen.classes), seen.standardised()
     x = fw.from_images(images, case.device)
-    found = _controls(case, classes, x, seen.labels, x_unseen)
+    found = _controls(case, classes, x, seen.labels)
 
     size = _hidden_size(case)
 
@@ -139,14 +125,12 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
 
     model, passes, moved = trained(answer.train)
     evidence = {
-        "classes": classes,
         "size": size,
         "loss": fw.loss(model, x, seen.labels, training=True),
         "typical": passes.typical,
         "passed": passes.total / (EPOCHS * len(seen)),
         "steps": len(passes.images),
         "moved": moved,
-        "predicted": fw.predict(model, x_unseen).argmax(axis=1),
         **found,
         "untouched": False,
     }
@@ -168,14 +152,8 @@ def _regained(evidence: Evidence) -> float:
 
 
 def judge_repair(case: Case, evidence: Evidence) -> list[Finding]:
-    """Four gates: the loss is regained, in large steps, from no more images; unseen images."""
-    labels = _draw(case, "test", N_TEST).labels
-    return [
-        _is_regained(evidence),
-        _is_large(evidence),
-        _is_affordable(evidence),
-        _unseen(evidence, labels),
-    ]
+    """Three gates: the loss is regained, in large steps, from not many more images."""
+    return [_is_regained(evidence), _is_large(evidence), _is_affordable(evidence)]
 
 
 def _is_regained(evidence: Evidence) -> Finding:
@@ -189,7 +167,7 @@ def _is_regained(evidence: Evidence) -> Finding:
             "and no batch moves it far."
         )
         look_next = "Print the loss of every step, and find the first one that rises."
-    elif evidence["passed"] > 1.3:
+    elif evidence["passed"] > 1.1:
         means = (
             "More images went through, in steps that are nearly as short as before. That buys a "
             "part of the way, and pays for it in time."
@@ -235,21 +213,6 @@ def _is_affordable(evidence: Evidence) -> Finding:
     )
 
 
-def _unseen(evidence: Evidence, labels: np.ndarray) -> Finding:
-    def accuracy(predicted: Any) -> float:
-        return float((np.asarray(predicted) == labels).mean())
-
-    guessing, control = 1 / evidence["classes"], accuracy(evidence["control"])
-    reached = accuracy(evidence["predicted"])
-    return UNSEEN.finding(
-        (reached - guessing) / (control - guessing) if control > guessing else math.nan,
-        measured=f"The model is right on {100 * reached:.0f} % of unseen images; guessing on "
-        f"{100 * guessing:.0f} %, the batch of {SMALL} on {100 * control:.0f} %.",
-        means="The loss on the training images is low, and what was learned does not carry over.",
-        look_next="Compare the loss on training and on unseen images, epoch by epoch.",
-    )
-
-
 def _curves(case: Case) -> list[dict[str, Any]]:
     """Throughputs that rise to a flat top, some fall behind it; truth, measurement, memory, limit.
 
@@ -264,7 +227,7 @@ def _curves(case: Case) -> list[dict[str, Any]]:
         if index % 3 == 0:  # caches overflow
             truth = truth * np.minimum(1, (rng.choice(SIZES[7:10]) / SIZES) ** 0.6)
         shape = (REPEATS, len(SIZES))
-        disturbed = np.where(rng.random(shape) < 0.15, rng.uniform(0.3, 0.7, shape), 1)
+        disturbed = np.where(rng.random(shape) < 0.12, rng.uniform(0.3, 0.7, shape), 1)
         measured = truth * disturbed * rng.normal(1, 0.02, shape)
         memory = rng.uniform(1e6, 4e6) + rng.uniform(1e4, 1e5) * SIZES
         # Of three limits one binds below the knee.
@@ -288,8 +251,8 @@ def collect_machine(case: Case, answer: Answer) -> dict[str, Any]:
     ):
         if not callable(getattr(answer, name)):
             raise AnswerError(f"`{name}` is not a function; give `{form}`.")
-    seen = _draw(case, "train", N_TRAIN)
-    images, classes = _standardised(seen, seen), len(seen.classes)
+    seen = _draw(case)
+    images, classes = seen.standardised(), len(seen.classes)
     # The second step would show a gradient that is left over from the first.
     bounds = ((0, 3 * PORTION), (48, 48 + 3 * PORTION), (96, 96 + 3 * PORTION + 2))
     case.fw.set_seed(case.seed)
@@ -439,7 +402,7 @@ CHECKS = [
     ),
     Check(
         name="repair",
-        points=4,
+        points=6,
         takes=("train", "sick_train"),
         collect=collect_repair,
         judge=judge_repair,

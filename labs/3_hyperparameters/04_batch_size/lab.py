@@ -216,10 +216,9 @@ lab.show(sizes_of.draw_gradient_noise(noise), sizes_of.say_gradient_noise(noise)
 # it with 500 images, 14 epochs and a batch size between 200 and 250, and trains a batch of 16 with the
 # old recipe beside it.
 #
-# It looks at four things in turn. How much of the loss that the batch of 16 has gained over the sick
+# It looks at three things in turn. How much of the loss that the batch of 16 has gained over the sick
 # program is gained back, on the training images? Does the average image really go through a large
-# step? How many images in all went through the model? (Twice those of the 14 epochs are allowed.) Are
-# unseen images recognised about as well?
+# step? How many images in all went through the model? (A quarter more than in 14 epochs are allowed.)
 #
 # A step may be added up from portions, and batches of two sizes in one training are no fault.
 

@@ -48,11 +48,13 @@ POWER = "as a power of ten"
 SAME = Threshold("difference between two evaluations, share of the loss", -5, "at most", POWER)
 TRUE = Threshold("error of the evaluation, share of the loss", -3, "at most", POWER)
 LOWEST = Threshold(
-    "share of the best knowledge of validation images given up again", 0.7, "at most"
+    "share of the best knowledge of validation images given up again", 0.5, "at most"
 )
-TRAINED = Threshold("nats learned about training images, times the control's", 0.25, "at least")
-UNSEEN = Threshold("nats learned about unseen images, times the control's", 0.78, "at least")
+TRAINED = Threshold("nats learned about training images, times the control's", 0.12, "at least")
 GAP = Threshold("gap between unseen and training loss, times the sick program's", 0.5, "at most")
+UNSEEN = Threshold("nats learned about unseen images, times the control's", 0.45, "at least")
+
+ALL = 1.0  # shares above this are all the same
 
 
 # ---- what is given -------------------------------------------------------------------------------
@@ -61,9 +63,7 @@ GAP = Threshold("gap between unseen and training loss, times the sick program's"
 @lru_cache(maxsize=16)
 def _draw(case: Case, split: str, n: int) -> Images:
     """Plots of three kinds with their owners; `n` images where the folder has ten classes."""
-    classes = len(case.draw(split, 20, SIZE).classes)
-    kinds = [k for k in KINDS if k < classes]  # of a folder with fewer classes, what there is
-    drawn = case.draw(split, -(-n * classes // len(kinds)), SIZE).only(kinds)
+    drawn = case.draw_kinds(split, n, SIZE, KINDS)
     return add_owners(add_grain(drawn, GRAIN, split, case.seed), split, case.seed)
 
 
@@ -291,7 +291,7 @@ def _train(
 
 
 def judge_repair(case: Case, evidence: Evidence) -> list[Finding]:
-    """Six gates: repeatable, true, lowest kept, enough learned, unseen images, gap."""
+    """Six gates: repeatable, true, lowest kept, enough learned, gap, unseen images."""
     return [*_evaluation_gates(evidence), *_training_gates(case, evidence)]
 
 
@@ -354,7 +354,7 @@ def _training_gates(case: Case, evidence: Evidence) -> list[Finding]:
                 means="A training is only worth what its evaluation is.",
                 look_next="Repair the evaluation first.",
             )
-            for limit in (LOWEST, TRAINED, UNSEEN, GAP)
+            for limit in (LOWEST, TRAINED, GAP, UNSEEN)
         ]
     unseen = _draw(case, "test", N_UNSEEN)
     labels = _renumbered(case, unseen.labels, len(unseen.classes))
@@ -371,8 +371,8 @@ def _training_gates(case: Case, evidence: Evidence) -> list[Finding]:
     return [
         _lowest(mine, curve, guessing),
         _trained(mine, control, guessing),
-        _unseen(mine, control, guessing),
         _gap(mine, sick),
+        _unseen(mine, control, guessing),
     ]
 
 
@@ -381,7 +381,7 @@ def _lowest(mine: Mapping[str, float], curve: np.ndarray, guessing: float) -> Fi
     known = guessing - lowest
     given_up = (mine["validation"] - lowest) / known if known > 0.02 * guessing else 0.0
     return LOWEST.finding(
-        given_up,
+        min(given_up, ALL),
         measured=f"The model that `train` leaves has a validation loss of "
         f"{number(mine['validation'])}; in epoch {epoch} of {len(curve)} its own run was at "
         f"{number(lowest)}. Guessing costs {number(guessing)}.",
@@ -395,7 +395,7 @@ def _lowest(mine: Mapping[str, float], curve: np.ndarray, guessing: float) -> Fi
 def _trained(mine: Mapping[str, float], control: Mapping[str, float], guessing: float) -> Finding:
     learned, could = guessing - mine["training"], guessing - control["training"]
     return TRAINED.finding(
-        learned / could if could > 0 else math.nan,
+        min(learned / could, ALL) if could > 0 else math.nan,
         measured=f"On its training images the model has a loss of {number(mine['training'])}; "
         f"guessing costs {number(guessing)}, and the sick program at its lowest validation loss "
         f"had {number(control['training'])}.",
@@ -408,37 +408,26 @@ def _trained(mine: Mapping[str, float], control: Mapping[str, float], guessing: 
 
 def _unseen(mine: Mapping[str, float], control: Mapping[str, float], guessing: float) -> Finding:
     learned, could = guessing - mine["unseen"], guessing - control["unseen"]
-    if guessing - mine["training"] < 0.8 * (guessing - control["training"]):
-        means = (
-            "It has not learned all there is to learn: on its training images, too, it is behind. "
-            "Training ended too soon, or something holds it back too much."
-        )
-        look_next = (
-            "In which epoch did training end, and on which images and labels was that decided?"
-        )
-    else:
-        means = (
-            "It is at home on its training images and not on others. What it was chosen by is not "
-            "independent of what it was trained on, or nothing chose."
-        )
-        look_next = "Which images has the model been trained on, and which were kept apart?"
     return UNSEEN.finding(
-        learned / could if could > 0 else math.nan,
+        min(learned / could, ALL) if could > 0 else math.nan,
         measured=f"On unseen images the model has a loss of {number(mine['unseen'])}. The sick "
         f"program passed through {number(control['unseen'])}; guessing costs {number(guessing)}.",
-        means=means,
-        look_next=look_next,
+        means="There is no gap to speak of, and still it knows much less than the sick program "
+        "once did. Training ended too soon, or something holds it back too much.",
+        look_next="In which epoch did training end, and on which images and labels was that "
+        "decided?",
     )
 
 
 def _gap(mine: Mapping[str, float], sick: Mapping[str, float]) -> Finding:
     gap, before = (who["unseen"] - who["training"] for who in (mine, sick))
     return GAP.finding(
-        gap / before if before > 0 else math.nan,
+        min(gap / before, ALL) if before > 0 else math.nan,
         measured=f"Unseen images cost {number(gap)} nats more than training images; in the sick "
         f"program it was {number(before)}.",
-        means="Much of what the model says of its training images is still true of them only.",
-        look_next="Draw both curves. From which epoch on do they part?",
+        means="Much of what the model says of its training images is true of them only. What it "
+        "was chosen by is not independent of what it was trained on, or nothing chose.",
+        look_next="Which images has the model been trained on, and which were kept apart?",
     )
 
 
@@ -448,7 +437,7 @@ CHECKS = [
         cause="learning-by-heart",
         reading="validation loss at its lowest point, in nats",
         measure=lowest_of_the_sick_run,
-        tolerance=0.05,
+        tolerance=0.15,
         seconds=2,
     ),
     Check(

@@ -1,10 +1,10 @@
 # %% believes_the_sharp_minimum cell="diagnosis" kind="wrong" says="its own training images"
 cause = "generalises-worse"
-reading = courses[0].steps_per_epoch / courses[-1].steps_per_epoch
+reading = 500 // 16
 
 # %% takes_it_for_noise cell="diagnosis" kind="wrong" says="less noisy"
 cause = "gradient-noise"
-reading = courses[0].steps_per_epoch / courses[-1].steps_per_epoch
+reading = 500 // 16
 
 # %% divides_the_batch_sizes cell="diagnosis" kind="wrong" says="another number"
 cause = "too-few-steps"
@@ -36,7 +36,7 @@ def train(model, x, y, batch_size, epochs):
 
 # %% trains_longer_at_the_old_rate kind="wrong" says="as short as before"
 def train(model, x, y, batch_size, epochs):
-    fit(model, x, y, batch_size, 2 * epochs, drop_last=False)
+    fit(model, x, y, batch_size, round(1.2 * epochs), drop_last=False)
 
 
 # %% regularises kind="wrong" says="what is missing is not"
@@ -87,9 +87,17 @@ def train(model, x, y, batch_size, epochs):
     model.fit(x, y, batch_size=batch_size, epochs=epochs, callbacks=[warm_up], verbose=0)
 
 
-# %% square_root_and_twice_the_epochs kind="right"
+# %% square_root_and_a_few_more_epochs kind="right"
 def train(model, x, y, batch_size, epochs):
-    fit(model, x, y, batch_size, 2 * epochs, 0.001 * (batch_size / 16) ** 0.5, drop_last=False)
+    fit(
+        model,
+        x,
+        y,
+        batch_size,
+        round(1.2 * epochs),
+        0.001 * (batch_size / 16) ** 0.5,
+        drop_last=False,
+    )
 
 
 # %% adam_with_a_rate_of_its_own kind="right"

@@ -153,13 +153,13 @@ build_model = build_wide
 
 
 def train(model, x, y, x_val, y_val):
-    """Looks after every batch, and stops at the first that is not 0.3 better."""
+    """Looks after every batch, and stops at the first that is not 0.6 better."""
     optimizer = torch.optim.Adam(model.parameters(), lr=0.005)
     history, lowest = {"loss": [], "val_loss": []}, float("inf")
     for rows in torch.randperm(len(x)).split(16):
         history["loss"].append(one_epoch(model, optimizer, x[rows], y[rows]))
         history["val_loss"].append(evaluate(model, x_val, y_val)[0])
-        if history["val_loss"][-1] > lowest - 0.3:
+        if history["val_loss"][-1] > lowest - 0.6:
             break
         lowest = history["val_loss"][-1]
     return history
@@ -229,41 +229,9 @@ def build_model(size, classes):
 def train(model, x, y, x_val, y_val):
     optimizer = torch.optim.Adam(model.parameters(), lr=0.005)
     history = {"loss": [], "val_loss": []}
-    for _ in range(5):
+    for _ in range(2):
         history["loss"].append(one_epoch(model, optimizer, x, y))
         history["val_loss"].append(evaluate(model, x_val, y_val)[0])
-    return history
-
-
-# %% stops_on_test_images kind="wrong" says="on which images"
-import copy
-
-
-def evaluate(model, x, y):
-    model.eval()
-    with torch.no_grad():
-        logits = model(x)
-    return F.cross_entropy(logits, y).item(), (logits.argmax(1) == y).float().mean().item()
-
-
-build_model = build_wide
-
-
-def train(model, x, y, x_val, y_val):
-    test = plots("test", 120)
-    x_test = lab.fw.from_images((test.images - mean) / std)
-    y_test = torch.as_tensor(test.labels)
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.005)
-    history, lowest = {"loss": [], "val_loss": []}, float("inf")
-    for epoch in range(30):
-        history["loss"].append(one_epoch(model, optimizer, x, y))
-        history["val_loss"].append(evaluate(model, x_val, y_val)[0])
-        loss = evaluate(model, x_test, y_test)[0]
-        if loss < lowest:
-            lowest, best, found = loss, copy.deepcopy(model.state_dict()), epoch
-        elif epoch - found == 6:
-            break
-    model.load_state_dict(best)
     return history
 
 
