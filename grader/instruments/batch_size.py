@@ -272,8 +272,8 @@ class Throughput:
 
     @property
     def typical(self) -> np.ndarray:
-        """Upper quartile of the repeats, (S,): what disturbs a measurement only makes it slower."""
-        return np.quantile(self.images_per_second, 0.75, axis=0)
+        """Median of the repeats, (S,)."""
+        return np.median(self.images_per_second, axis=0)
 
     @property
     def knee(self) -> int:
@@ -291,13 +291,16 @@ def measure_throughput(
 ) -> Throughput:
     """Time one step of every size; the first one of a size is not timed.
 
+    The sizes take turns, so that what disturbs a second or two does not fall on one of them.
+
     Args:
         step: takes one step on a batch of the size that it is given, and waits until it is over.
     """
     rates = np.zeros((repeats, len(sizes)))
-    for column, size in enumerate(sizes):
+    for size in sizes:
         step(size)
-        for row in range(repeats):
+    for row in range(repeats):
+        for column, size in enumerate(sizes):
             since = time.perf_counter()
             step(size)
             rates[row, column] = size / (time.perf_counter() - since)

@@ -354,14 +354,14 @@ unseen = photographs("test", 500)
 STEPS = 240
 
 
-def unseen_accuracy(sets, task, seed=0, steps=STEPS):
+def unseen_accuracy(sets, task, seed=0):
     """Accuracy on a task's images after training on each set (images 0..255, labels), (sets,)."""
     given = [(lab.fw.from_images(np.asarray(x) / 255), y) for x, y in sets]
     logits = lab.fw.outputs_after_training(
         network(lab.seed + seed),
         given,
         lab.fw.from_images(task.images / 255),
-        steps=steps,
+        steps=STEPS,
         batch_size=32,
         learning_rate=0.004,
         seed=lab.seed + seed,

@@ -295,21 +295,18 @@ print(
 # %% [markdown] advice-story
 # ## Where advice and measurement part
 #
-# Three pieces of advice, each followed and trained, and two ways to widen the field. `relation` tells
-# what reaches the logits. Two far masts stand on plain ground, twice level and twice upright, so that
-# single masts stand in the same places in both. The number says what their relation changes in the
-# logits, as a share of what the masts change at all.
+# Advice, followed and trained: ten epochs more; twice the filters, with a dense layer of 256 units
+# behind them. Then come two ways to widen the field. `relation` tells what reaches the logits. Two far
+# masts stand on plain ground, twice level and twice upright, so that single masts stand in the same
+# places in both. The number says what their relation changes in the logits, as a share of what the
+# masts change at all.
 
 
 # %% advice tags=["proof", "pytorch"]
 designs = {
-    "twice the filters": lambda: [
-        *block(3, 16, 3), *block(16, 16, 3), *block(16, 16, 3), *over_the_map(16, 2),
-    ],
-    "twice the epochs": lambda: [build_sick(28, 2)],
-    "a dense layer of 256": lambda: [
-        *block(3, 8, 3), *block(8, 8, 3), *block(8, 8, 3),
-        nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(8, 256), nn.ReLU(), nn.Linear(256, 2),
+    "twice as wide, dense": lambda: [
+        *block(3, 16, 3), *block(16, 16, 3), *block(16, 16, 3),
+        nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(16, 256), nn.ReLU(), nn.Linear(256, 2),
     ],
     "eight layers": lambda: [
         *block(3, 8, 3), *(layer for _ in range(7) for layer in block(8, 8, 3)),
@@ -328,14 +325,8 @@ def make(name):
 
 # %% advice tags=["proof", "tensorflow"]
 designs = {
-    "twice the filters": lambda: [
-        *block(16, 3), *block(16, 3), *block(16, 3), *over_the_map(2),
-    ],
-    "twice the epochs": lambda: [
-        *block(8, 3), *block(8, 3), *block(8, 3), *over_the_map(2),
-    ],
-    "a dense layer of 256": lambda: [
-        *block(8, 3), *block(8, 3), *block(8, 3),
+    "twice as wide, dense": lambda: [
+        *block(16, 3), *block(16, 3), *block(16, 3),
         layers.GlobalMaxPooling2D(), layers.Dense(256, activation="relu"), layers.Dense(2),
     ],
     "eight layers": lambda: [
@@ -366,15 +357,17 @@ def row(name, model, by):
 
 print(f"{'':24s}{'field':>9s}{'relation':>10s}{'mult-adds':>11s}   right at {DISTANCES} px")
 row("sick", sick, sick_by_distance)
+fit(sick, x, y)
+row("sick, 10 epochs more", sick, by_distance(sick))
 for name in designs:
     lab.fw.set_seed(lab.seed)
     model = make(name)
-    fit(model, x, y, epochs=20 if "epochs" in name else 10)
+    fit(model, x, y)
     row(name, model, by_distance(model))
 row("your repair", repaired, repaired_by_distance)
 
 # %% [markdown] advice-reading
-# Read the first four rows down the column `relation`: filters, epochs and a dense layer leave it at
+# Read the first three rows down the column `relation`: epochs, filters and a dense layer leave it at
 # zero or at the rounding of float32, and the accuracy at 12 pixels at that of guessing. What they
 # change is what is made of the same seven pixels. Then look at the eight layers. By arithmetic they
 # see 17 pixels, and a far pair takes 14. But from layer to layer there are many ways to the middle
@@ -579,7 +572,7 @@ for kernel in (3, 7, 11):
         model = with_first_kernel(kernel)
         (outputs,) = lab.fw.outputs_after_training(
             model, [(x, labels)], x_unseen,
-            steps=120, batch_size=25, learning_rate=0.02, seed=seed,
+            steps=90, batch_size=25, learning_rate=0.02, seed=seed,
         )  # fmt: skip
         accuracies[kernel, seed] = receptive_field.measure_by_distance(
             outputs.argmax(axis=1), unseen_labels, unseen_drawn["distance"]

@@ -1,7 +1,6 @@
 # ---
 # title: The batch that was made larger
 # symptom: Somebody made the batch sixteen times as large, changed nothing else, and unseen images are recognised much worse.
-# draft: true
 # minutes: 40
 # difficulty: 2
 # learn:

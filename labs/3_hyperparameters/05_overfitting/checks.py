@@ -48,10 +48,10 @@ POWER = "as a power of ten"
 SAME = Threshold("difference between two evaluations, share of the loss", -5, "at most", POWER)
 TRUE = Threshold("error of the evaluation, share of the loss", -3, "at most", POWER)
 LOWEST = Threshold(
-    "share of the best knowledge of validation images given up again", 0.5, "at most"
+    "share of the best knowledge of validation images given up again", 0.7, "at most"
 )
-TRAINED = Threshold("nats learned about training images, times the control's", 0.12, "at least")
-GAP = Threshold("gap between unseen and training loss, times the sick program's", 0.5, "at most")
+TRAINED = Threshold("nats learned about training images, times the control's", 0.07, "at least")
+GAP = Threshold("gap between unseen and training loss, times the sick program's", 0.65, "at most")
 UNSEEN = Threshold("nats learned about unseen images, times the control's", 0.45, "at least")
 
 ALL = 1.0  # shares above this are all the same

@@ -42,6 +42,7 @@ def build_model(size, classes):
 
 def train(model, x, y, x_val, y_val):
     model.compile(keras.optimizers.Adam(0.005), cross_entropy, jit_compile=False)
+    model.optimizer.build(model.trainable_variables)
     history = model.fit(
         x, y, batch_size=16, epochs=2, validation_data=(x_val, y_val), verbose=0,
     )  # fmt: skip
@@ -69,6 +70,7 @@ evaluate, build_model = sick_evaluate, build_wide
 
 def train(model, x, y, x_val, y_val):
     model.compile(keras.optimizers.AdamW(0.005, weight_decay=3), cross_entropy, jit_compile=False)
+    model.optimizer.build(model.trainable_variables)
     history = model.fit(
         x, y, batch_size=16, epochs=4, validation_data=(x_val, y_val), verbose=0,
     )  # fmt: skip
@@ -122,6 +124,7 @@ def train(model, x, y, x_val, y_val):
     model.compile(
         keras.optimizers.Adam(0.005), cross_entropy, metrics=["accuracy"], jit_compile=False
     )
+    model.optimizer.build(model.trainable_variables)
     keeper = keras.callbacks.EarlyStopping("accuracy", patience=12, restore_best_weights=True)
     history = model.fit(
         x, y, batch_size=16, epochs=30, validation_data=(x_val, y_val), callbacks=[keeper],
@@ -142,12 +145,13 @@ build_model = build_wide
 
 
 def train(model, x, y, x_val, y_val):
-    """Looks after every batch, and stops at the first that is not 0.6 better."""
-    model.compile(keras.optimizers.Adam(0.005), cross_entropy, jit_compile=False)
-    stop = keras.callbacks.EarlyStopping("val_loss", patience=0, min_delta=0.6)
+    """Small steps, and an end at the first epoch that is not 0.3 nats better."""
+    model.compile(keras.optimizers.Adam(0.0003), cross_entropy, jit_compile=False)
+    model.optimizer.build(model.trainable_variables)
+    stop = keras.callbacks.EarlyStopping("val_loss", patience=0, min_delta=0.3)
     history = model.fit(
-        x, y, batch_size=16, steps_per_epoch=1, epochs=6, validation_data=(x_val, y_val),
-        callbacks=[stop], verbose=0,
+        x, y, batch_size=16, epochs=30, validation_data=(x_val, y_val), callbacks=[stop],
+        verbose=0,
     )  # fmt: skip
     return history.history
 
@@ -180,6 +184,7 @@ def build_model(size, classes):
 
 def train(model, x, y, x_val, y_val):
     model.compile(keras.optimizers.Adam(0.005), cross_entropy, jit_compile=False)
+    model.optimizer.build(model.trainable_variables)
     history = model.fit(
         x, y, batch_size=16, epochs=10, validation_data=(x_val, y_val), verbose=0,
     )  # fmt: skip
@@ -210,35 +215,9 @@ def build_model(size, classes):
 
 def train(model, x, y, x_val, y_val):
     model.compile(keras.optimizers.Adam(0.005), cross_entropy, jit_compile=False)
+    model.optimizer.build(model.trainable_variables)
     history = model.fit(
         x, y, batch_size=16, epochs=10, validation_data=(x_val, y_val), verbose=0,
-    )  # fmt: skip
-    return history.history
-
-
-# %% leaves_two_filters kind="wrong" says="too little of the network"
-def evaluate(model, x, y):
-    logits = model(x, training=False)
-    right = keras.ops.argmax(logits, axis=1) == keras.ops.cast(y, "int32")
-    loss = cross_entropy(y, logits)
-    return float(loss), float(keras.ops.mean(keras.ops.cast(right, "float32")))
-
-
-def build_model(size, classes):
-    return keras.Sequential(
-        [
-            keras.Input((size, size, 3)),
-            layers.Conv2D(2, 3, padding="same", activation="relu"),
-            layers.GlobalAveragePooling2D(),
-            layers.Dense(classes),
-        ]
-    )
-
-
-def train(model, x, y, x_val, y_val):
-    model.compile(keras.optimizers.Adam(0.005), cross_entropy, jit_compile=False)
-    history = model.fit(
-        x, y, batch_size=16, epochs=2, validation_data=(x_val, y_val), verbose=0,
     )  # fmt: skip
     return history.history
 
@@ -257,6 +236,7 @@ build_model = build_wide
 def train(model, x, y, x_val, y_val):
     x, y = keras.ops.concatenate([x, x_val]), keras.ops.concatenate([y, y_val])
     model.compile(keras.optimizers.Adam(0.005), cross_entropy, jit_compile=False)
+    model.optimizer.build(model.trainable_variables)
     history = model.fit(
         x, y, batch_size=16, epochs=25, validation_data=(x_val, y_val), verbose=0
     )  # fmt: skip
@@ -276,6 +256,7 @@ build_model = build_wide
 
 def train(model, x, y, x_val, y_val):
     model.compile(keras.optimizers.AdamW(0.005, weight_decay=3), cross_entropy, jit_compile=False)
+    model.optimizer.build(model.trainable_variables)
     history = model.fit(
         x, y, batch_size=16, epochs=20, validation_data=(x_val, y_val), verbose=0,
     )  # fmt: skip
@@ -310,6 +291,7 @@ def build_model(size, classes):
 
 def train(model, x, y, x_val, y_val):
     model.compile(keras.optimizers.Adam(0.005), cross_entropy, jit_compile=False)
+    model.optimizer.build(model.trainable_variables)
     best = keras.callbacks.EarlyStopping("val_loss", patience=25, restore_best_weights=True)
     history = model.fit(
         x, y, batch_size=16, epochs=25, validation_data=(x_val, y_val), callbacks=[best], verbose=0
@@ -335,6 +317,7 @@ def build_model(size, classes):
 
 def train(model, x, y, x_val, y_val):
     model.compile(keras.optimizers.Adam(0.005), cross_entropy, jit_compile=False)
+    model.optimizer.build(model.trainable_variables)
     best = keras.callbacks.EarlyStopping("val_loss", patience=8, restore_best_weights=True)
     history = model.fit(
         x, y, batch_size=16, epochs=25, validation_data=(x_val, y_val), callbacks=[best], verbose=0
@@ -365,6 +348,7 @@ def build_model(size, classes):
 
 def train(model, x, y, x_val, y_val):
     model.compile(keras.optimizers.Adam(0.01), cross_entropy, jit_compile=False)
+    model.optimizer.build(model.trainable_variables)
     history = model.fit(
         x, y, batch_size=16, epochs=30, validation_data=(x_val, y_val), verbose=0,
     )  # fmt: skip
@@ -390,6 +374,7 @@ def train(model, x, y, x_val, y_val):
         )
 
     model.compile(keras.optimizers.Adam(0.005), soft, jit_compile=False)
+    model.optimizer.build(model.trainable_variables)
     best = keras.callbacks.EarlyStopping("val_loss", patience=6, restore_best_weights=True)
     history = model.fit(
         x, y, batch_size=16, epochs=20, validation_data=(x_val, y_val), callbacks=[best], verbose=0
@@ -413,6 +398,7 @@ def train(model, x, y, x_val, y_val):
         0.005, weight_decay=3, use_ema=True, ema_momentum=0.9, ema_overwrite_frequency=None
     )
     model.compile(optimizer, cross_entropy, jit_compile=False)
+    model.optimizer.build(model.trainable_variables)
     history = model.fit(
         x, y, batch_size=16, epochs=18, validation_data=(x_val, y_val), verbose=0
     )  # fmt: skip
@@ -452,6 +438,7 @@ def train(model, x, y, x_val, y_val):
     model.compile(
         keras.optimizers.AdamW(cooling, weight_decay=0.1), cross_entropy, jit_compile=False
     )
+    model.optimizer.build(model.trainable_variables)
     best = keras.callbacks.EarlyStopping("val_loss", patience=15, restore_best_weights=True)
     history = model.fit(
         x, y, batch_size=16, epochs=15, validation_data=(x_val, y_val), callbacks=[best], verbose=0
