@@ -94,15 +94,8 @@ def train(model, x, y, batch_size, epochs):
 
 # %% square_root_and_a_few_more_epochs kind="right"
 def train(model, x, y, batch_size, epochs):
-    fit(
-        model,
-        x,
-        y,
-        batch_size,
-        round(1.2 * epochs),
-        0.001 * (batch_size / 16) ** 0.5,
-        drop_last=False,
-    )
+    rate = 0.001 * (batch_size / 16) ** 0.5
+    fit(model, x, y, batch_size, round(1.2 * epochs), rate, drop_last=False)
 
 
 # %% adam_with_a_rate_of_its_own kind="right"
