@@ -38,7 +38,7 @@ CAUSES = {
 }
 
 # Limits from 20 seeds of every answer in both frameworks; see calibration/. A fifth more epochs at
-# the old rate regain .2; with the square root of the batch they regain .61, and larger steps .75 and
+# the old rate regain .2; with the square root of the batch they regain .61, larger steps .75 and
 # more. Six times the epochs regain .84 and pass six times the images.
 REGAINED = Threshold("loss regained, share of what the small batch gains", 0.36, "at least")
 LARGE = Threshold("images of the average step, share of the batch size", 0.5, "at least")
