@@ -80,13 +80,12 @@ def _given(case: Case, *, renumbered: bool) -> dict[str, Any]:
     fw = case.fw
     assert fw is not None
     train, validation = _draw(case, "train", N_TRAIN), _draw(case, "validation", N_VALIDATION)
-    mean, std = train.images.mean(axis=(0, 1, 2)), train.images.std(axis=(0, 1, 2))
-    given: dict[str, Any] = {"classes": len(train.classes), "mean": mean, "std": std}
+    given: dict[str, Any] = {"classes": len(train.classes)}
     for images, ending in ((train, ""), (validation, "_val")):
         labels = images.labels
         if renumbered:
             labels = _renumbered(case, labels, len(train.classes))
-        given["x" + ending] = fw.from_images((images.images - mean) / std, case.device)
+        given["x" + ending] = fw.from_images(images.standardised(train), case.device)
         given["y" + ending] = fw.from_labels(labels, case.device)
         given["labels" + ending] = labels
     return given
@@ -136,7 +135,8 @@ def _losses(case: Case, model: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     fw = case.fw
     assert fw is not None
     unseen = _draw(case, "test", N_UNSEEN)
-    x = fw.from_images((unseen.images - given["mean"]) / given["std"], case.device)
+    train = _draw(case, "train", N_TRAIN)
+    x = fw.from_images(unseen.standardised(train), case.device)
     return {
         "training": _cross_entropy(fw.predict(model, given["x"]), given["labels"]),
         "validation": _cross_entropy(fw.predict(model, given["x_val"]), given["labels_val"]),
