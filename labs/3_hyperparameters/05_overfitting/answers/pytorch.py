@@ -1,10 +1,10 @@
 # %% names_the_evaluation_reads_right cell="diagnosis" kind="wrong" says="do not make a curve turn"
 cause = "dropout-left-on"
-reading = sick_curve.lowest
+reading = 1.2
 
 # %% asks_for_more_epochs cell="diagnosis" kind="wrong" says="further up"
 cause = "too-few-epochs"
-reading = sick_curve.lowest
+reading = 1.2
 
 # %% reads_the_spread cell="diagnosis" kind="wrong" says="another number"
 cause = "learning-by-heart"
@@ -108,7 +108,7 @@ build_model = build_wide
 def train(model, x, y, x_val, y_val):
     optimizer = torch.optim.Adam(model.parameters(), lr=0.005)
     history = {"loss": [], "val_loss": []}
-    for _ in range(30):
+    for _ in range(20):
         history["loss"].append(one_epoch(model, optimizer, x, y))
         history["val_loss"].append(evaluate(model, x_val, y_val)[0])
     return history
@@ -131,7 +131,7 @@ build_model = build_wide
 def train(model, x, y, x_val, y_val):
     optimizer = torch.optim.Adam(model.parameters(), lr=0.005)
     history, highest = {"loss": [], "val_loss": []}, -1.0
-    for _ in range(30):
+    for _ in range(24):
         history["loss"].append(one_epoch(model, optimizer, x, y))
         history["val_loss"].append(evaluate(model, x_val, y_val)[0])
         right = evaluate(model, x, y)[1]
@@ -154,9 +154,9 @@ build_model = build_wide
 
 def train(model, x, y, x_val, y_val):
     """Small steps, and an end at the first epoch that is not 0.3 nats better."""
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.0003)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.00015)
     history, lowest = {"loss": [], "val_loss": []}, float("inf")
-    for _ in range(30):
+    for _ in range(20):
         history["loss"].append(one_epoch(model, optimizer, x, y))
         history["val_loss"].append(evaluate(model, x_val, y_val)[0])
         if history["val_loss"][-1] > lowest - 0.3:
@@ -244,7 +244,7 @@ build_model = build_wide
 
 
 def train(model, x, y, x_val, y_val):
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.005, weight_decay=3)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.003, weight_decay=4)
     history = {"loss": [], "val_loss": []}
     for _ in range(20):
         history["loss"].append(one_epoch(model, optimizer, x, y))
@@ -305,7 +305,7 @@ def train(model, x, y, x_val, y_val):
     history = {"loss": [], "val_loss": []}
     for _ in range(25):
         losses = []
-        for rows in torch.randperm(len(x)).split(16):
+        for rows in torch.randperm(len(x)).split(8):
             images = torch.rot90(x[rows], int(torch.randint(4, ())), (2, 3))
             images = images.flip(3) if torch.rand(()) < 0.5 else images
             losses.append(one_epoch(model, optimizer, images, y[rows]))
@@ -336,7 +336,7 @@ def build_model(size, classes):
 def train(model, x, y, x_val, y_val):
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     history = {"loss": [], "val_loss": []}
-    for _ in range(30):
+    for _ in range(20):
         history["loss"].append(one_epoch(model, optimizer, x, y))
         history["val_loss"].append(evaluate(model, x_val, y_val)[0])
     return history
@@ -361,7 +361,7 @@ def train(model, x, y, x_val, y_val):
     history = {"loss": [], "val_loss": []}
     for _ in range(20):
         model.train()
-        for rows in torch.randperm(len(x)).split(16):
+        for rows in torch.randperm(len(x)).split(8):
             optimizer.zero_grad()
             F.cross_entropy(model(x[rows]), y[rows], label_smoothing=0.1).backward()
             optimizer.step()
@@ -393,7 +393,7 @@ def train(model, x, y, x_val, y_val):
     running = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=mean_of)
     history = {"loss": [], "val_loss": []}
     for _ in range(25):
-        for rows in torch.randperm(len(x)).split(16):
+        for rows in torch.randperm(len(x)).split(8):
             one_epoch(model, optimizer, x[rows], y[rows])
             running.update_parameters(model)
         history["loss"].append(evaluate(running, x, y)[0])

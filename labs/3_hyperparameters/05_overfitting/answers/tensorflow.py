@@ -1,10 +1,10 @@
 # %% names_the_evaluation_reads_right cell="diagnosis" kind="wrong" says="do not make a curve turn"
 cause = "dropout-left-on"
-reading = sick_curve.lowest
+reading = 1.2
 
 # %% asks_for_more_epochs cell="diagnosis" kind="wrong" says="further up"
 cause = "too-few-epochs"
-reading = sick_curve.lowest
+reading = 1.2
 
 # %% reads_the_spread cell="diagnosis" kind="wrong" says="another number"
 cause = "learning-by-heart"
@@ -44,8 +44,14 @@ def train(model, x, y, x_val, y_val):
     model.compile(keras.optimizers.Adam(0.005), cross_entropy, jit_compile=False)
     model.optimizer.build(model.trainable_variables)
     history = model.fit(
-        x, y, batch_size=16, epochs=2, validation_data=(x_val, y_val), verbose=0,
-    )  # fmt: skip
+        x,
+        y,
+        batch_size=8,
+        validation_batch_size=180,
+        epochs=2,
+        validation_data=(x_val, y_val),
+        verbose=0,
+    )
     return history.history
 
 
@@ -72,8 +78,14 @@ def train(model, x, y, x_val, y_val):
     model.compile(keras.optimizers.AdamW(0.005, weight_decay=3), cross_entropy, jit_compile=False)
     model.optimizer.build(model.trainable_variables)
     history = model.fit(
-        x, y, batch_size=16, epochs=4, validation_data=(x_val, y_val), verbose=0,
-    )  # fmt: skip
+        x,
+        y,
+        batch_size=8,
+        validation_batch_size=180,
+        epochs=4,
+        validation_data=(x_val, y_val),
+        verbose=0,
+    )
     return history.history
 
 
@@ -125,11 +137,17 @@ def train(model, x, y, x_val, y_val):
         keras.optimizers.Adam(0.005), cross_entropy, metrics=["accuracy"], jit_compile=False
     )
     model.optimizer.build(model.trainable_variables)
-    keeper = keras.callbacks.EarlyStopping("accuracy", patience=12, restore_best_weights=True)
+    keeper = keras.callbacks.EarlyStopping("accuracy", patience=8, restore_best_weights=True)
     history = model.fit(
-        x, y, batch_size=16, epochs=30, validation_data=(x_val, y_val), callbacks=[keeper],
+        x,
+        y,
+        batch_size=8,
+        validation_batch_size=180,
+        epochs=24,
+        validation_data=(x_val, y_val),
+        callbacks=[keeper],
         verbose=0,
-    )  # fmt: skip
+    )
     return history.history
 
 
@@ -146,13 +164,19 @@ build_model = build_wide
 
 def train(model, x, y, x_val, y_val):
     """Small steps, and an end at the first epoch that is not 0.3 nats better."""
-    model.compile(keras.optimizers.Adam(0.0003), cross_entropy, jit_compile=False)
+    model.compile(keras.optimizers.Adam(0.00015), cross_entropy, jit_compile=False)
     model.optimizer.build(model.trainable_variables)
     stop = keras.callbacks.EarlyStopping("val_loss", patience=0, min_delta=0.3)
     history = model.fit(
-        x, y, batch_size=16, epochs=30, validation_data=(x_val, y_val), callbacks=[stop],
+        x,
+        y,
+        batch_size=8,
+        validation_batch_size=180,
+        epochs=20,
+        validation_data=(x_val, y_val),
+        callbacks=[stop],
         verbose=0,
-    )  # fmt: skip
+    )
     return history.history
 
 
@@ -186,8 +210,14 @@ def train(model, x, y, x_val, y_val):
     model.compile(keras.optimizers.Adam(0.005), cross_entropy, jit_compile=False)
     model.optimizer.build(model.trainable_variables)
     history = model.fit(
-        x, y, batch_size=16, epochs=10, validation_data=(x_val, y_val), verbose=0,
-    )  # fmt: skip
+        x,
+        y,
+        batch_size=8,
+        validation_batch_size=180,
+        epochs=10,
+        validation_data=(x_val, y_val),
+        verbose=0,
+    )
     return history.history
 
 
@@ -217,8 +247,14 @@ def train(model, x, y, x_val, y_val):
     model.compile(keras.optimizers.Adam(0.005), cross_entropy, jit_compile=False)
     model.optimizer.build(model.trainable_variables)
     history = model.fit(
-        x, y, batch_size=16, epochs=10, validation_data=(x_val, y_val), verbose=0,
-    )  # fmt: skip
+        x,
+        y,
+        batch_size=8,
+        validation_batch_size=180,
+        epochs=10,
+        validation_data=(x_val, y_val),
+        verbose=0,
+    )
     return history.history
 
 
@@ -235,11 +271,17 @@ build_model = build_wide
 
 def train(model, x, y, x_val, y_val):
     x, y = keras.ops.concatenate([x, x_val]), keras.ops.concatenate([y, y_val])
-    model.compile(keras.optimizers.Adam(0.005), cross_entropy, jit_compile=False)
+    model.compile(keras.optimizers.Adam(0.008), cross_entropy, jit_compile=False)
     model.optimizer.build(model.trainable_variables)
     history = model.fit(
-        x, y, batch_size=16, epochs=25, validation_data=(x_val, y_val), verbose=0
-    )  # fmt: skip
+        x,
+        y,
+        batch_size=16,
+        validation_batch_size=180,
+        epochs=22,
+        validation_data=(x_val, y_val),
+        verbose=0,
+    )
     return history.history
 
 
@@ -255,11 +297,17 @@ build_model = build_wide
 
 
 def train(model, x, y, x_val, y_val):
-    model.compile(keras.optimizers.AdamW(0.005, weight_decay=3), cross_entropy, jit_compile=False)
+    model.compile(keras.optimizers.AdamW(0.003, weight_decay=4), cross_entropy, jit_compile=False)
     model.optimizer.build(model.trainable_variables)
     history = model.fit(
-        x, y, batch_size=16, epochs=20, validation_data=(x_val, y_val), verbose=0,
-    )  # fmt: skip
+        x,
+        y,
+        batch_size=8,
+        validation_batch_size=180,
+        epochs=20,
+        validation_data=(x_val, y_val),
+        verbose=0,
+    )
     return history.history
 
 
@@ -292,10 +340,17 @@ def build_model(size, classes):
 def train(model, x, y, x_val, y_val):
     model.compile(keras.optimizers.Adam(0.005), cross_entropy, jit_compile=False)
     model.optimizer.build(model.trainable_variables)
-    best = keras.callbacks.EarlyStopping("val_loss", patience=25, restore_best_weights=True)
+    best = keras.callbacks.EarlyStopping("val_loss", patience=16, restore_best_weights=True)
     history = model.fit(
-        x, y, batch_size=16, epochs=25, validation_data=(x_val, y_val), callbacks=[best], verbose=0
-    )  # fmt: skip
+        x,
+        y,
+        batch_size=8,
+        validation_batch_size=180,
+        epochs=16,
+        validation_data=(x_val, y_val),
+        callbacks=[best],
+        verbose=0,
+    )
     return history.history
 
 
@@ -320,8 +375,15 @@ def train(model, x, y, x_val, y_val):
     model.optimizer.build(model.trainable_variables)
     best = keras.callbacks.EarlyStopping("val_loss", patience=8, restore_best_weights=True)
     history = model.fit(
-        x, y, batch_size=16, epochs=25, validation_data=(x_val, y_val), callbacks=[best], verbose=0
-    )  # fmt: skip
+        x,
+        y,
+        batch_size=8,
+        validation_batch_size=180,
+        epochs=16,
+        validation_data=(x_val, y_val),
+        callbacks=[best],
+        verbose=0,
+    )
     return history.history
 
 
@@ -350,8 +412,14 @@ def train(model, x, y, x_val, y_val):
     model.compile(keras.optimizers.Adam(0.01), cross_entropy, jit_compile=False)
     model.optimizer.build(model.trainable_variables)
     history = model.fit(
-        x, y, batch_size=16, epochs=30, validation_data=(x_val, y_val), verbose=0,
-    )  # fmt: skip
+        x,
+        y,
+        batch_size=8,
+        validation_batch_size=180,
+        epochs=20,
+        validation_data=(x_val, y_val),
+        verbose=0,
+    )
     return history.history
 
 
@@ -377,8 +445,15 @@ def train(model, x, y, x_val, y_val):
     model.optimizer.build(model.trainable_variables)
     best = keras.callbacks.EarlyStopping("val_loss", patience=6, restore_best_weights=True)
     history = model.fit(
-        x, y, batch_size=16, epochs=20, validation_data=(x_val, y_val), callbacks=[best], verbose=0
-    )  # fmt: skip
+        x,
+        y,
+        batch_size=8,
+        validation_batch_size=180,
+        epochs=20,
+        validation_data=(x_val, y_val),
+        callbacks=[best],
+        verbose=0,
+    )
     return history.history
 
 
@@ -400,8 +475,14 @@ def train(model, x, y, x_val, y_val):
     model.compile(optimizer, cross_entropy, jit_compile=False)
     model.optimizer.build(model.trainable_variables)
     history = model.fit(
-        x, y, batch_size=16, epochs=18, validation_data=(x_val, y_val), verbose=0
-    )  # fmt: skip
+        x,
+        y,
+        batch_size=8,
+        validation_batch_size=180,
+        epochs=18,
+        validation_data=(x_val, y_val),
+        verbose=0,
+    )
     # The means take the place of the weights when training ends.
     optimizer.finalize_variable_values(model.trainable_variables)
     return history.history
@@ -441,6 +522,13 @@ def train(model, x, y, x_val, y_val):
     model.optimizer.build(model.trainable_variables)
     best = keras.callbacks.EarlyStopping("val_loss", patience=15, restore_best_weights=True)
     history = model.fit(
-        x, y, batch_size=16, epochs=15, validation_data=(x_val, y_val), callbacks=[best], verbose=0
-    )  # fmt: skip
+        x,
+        y,
+        batch_size=8,
+        validation_batch_size=180,
+        epochs=15,
+        validation_data=(x_val, y_val),
+        callbacks=[best],
+        verbose=0,
+    )
     return history.history
