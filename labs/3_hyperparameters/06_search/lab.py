@@ -106,6 +106,15 @@ class Notes(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
+steps = len(train) // 32
+
+
+def batches():
+    """Without an end, so that one iterator serves all epochs of a training."""
+    images = tf.data.Dataset.from_tensor_slices((x, y))
+    return images.shuffle(len(train), seed=lab.seed).repeat().batch(32)
+
+
 lab.fw.set_seed(lab.seed)
 model = lab.fw.quick_cnn(16, classes)
 for layer in model.layers:
@@ -114,7 +123,7 @@ for layer in model.layers:
 model.compile(
     optimizer=keras.optimizers.SGD(0.01, momentum=0.9),
     loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-    steps_per_execution=len(train) // 32,
+    steps_per_execution=steps,
     jit_compile=False,
 )
 model.optimizer.build(model.trainable_variables)
@@ -132,7 +141,14 @@ def logits_of_a_training(config, epochs, x_asked):
     model.optimizer.learning_rate = config["rate"]
     strength.assign(config["decay"])
     logits = np.full((epochs, len(x_asked), classes), np.nan)
-    model.fit(x, y, batch_size=32, epochs=epochs, verbose=0, callbacks=[Notes(logits, x_asked)])
+    model.fit(
+        batches(),
+        epochs=epochs,
+        steps_per_epoch=steps,
+        shuffle=False,  # the data set does
+        verbose=0,
+        callbacks=[Notes(logits, x_asked)],
+    )
     return logits
 
 

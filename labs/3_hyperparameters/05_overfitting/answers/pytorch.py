@@ -108,7 +108,7 @@ build_model = build_wide
 def train(model, x, y, x_val, y_val):
     optimizer = torch.optim.Adam(model.parameters(), lr=0.005)
     history = {"loss": [], "val_loss": []}
-    for _ in range(20):
+    for _ in range(24):
         history["loss"].append(one_epoch(model, optimizer, x, y))
         history["val_loss"].append(evaluate(model, x_val, y_val)[0])
     return history
