@@ -245,7 +245,7 @@ def _draw_curve(
     )
     ax.set_xlim(0.5, 1.42 * max(longest, 2))
     ax.set_xticks([tick for tick in ax.get_xticks() if 1 <= tick <= longest])
-    ax.set_ylim(0, top)
+    ax.set_ylim(-0.03 * top, top)  # room below a loss of nought
     ax.set_xlabel("epoch")
     ax.set_ylabel("loss (nats)")
     ax.set_title(

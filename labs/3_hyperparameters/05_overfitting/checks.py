@@ -19,6 +19,7 @@ from grader.instruments.overfitting import measure_curve, measure_repeats
 
 SIZE, GRAIN = 16, 10
 KINDS = (2, 5, 7)  # forest, meadow, residential
+OF_A_FOLDER = (0, 1, 2)
 N_TRAIN, N_VALIDATION, N_UNSEEN = 96, 180, 480
 N_PROBED = 128  # images on which `evaluate` is asked; whole batches of any usual size
 EPOCHS, BATCH, RATE = 24, 8, 0.005  # of the sick program
@@ -40,8 +41,11 @@ CAUSES = {
     "In the first epochs both curves fall side by side.",
 }
 
-# Provisional limits, in the gaps between right and wrong answers of a few seeds, until
-# `grader calibrate` has run.
+# Limits from 20 seeds of every answer in both frameworks; see calibration/. A program that stops, or
+# that does not need to, gives up .43 of the best knowledge at most, one that runs on all of it. Right
+# answers have a gap of .46 of the sick program's at most, one that trains on validation images .73
+# and more. Of what can be learned about unseen images they learn .71 and more; a training that ends
+# too soon learns .39 at most.
 # Shares of the loss as powers of ten: float32 stays below -5, a unit that is dropped or a batch's
 # own statistics are orders of magnitude above.
 POWER = "as a power of ten"
@@ -52,7 +56,7 @@ LOWEST = Threshold(
 )
 TRAINED = Threshold("nats learned about training images, times the control's", 0.07, "at least")
 GAP = Threshold("gap between unseen and training loss, times the sick program's", 0.65, "at most")
-UNSEEN = Threshold("nats learned about unseen images, times the control's", 0.45, "at least")
+UNSEEN = Threshold("nats learned about unseen images, times the control's", 0.5, "at least")
 
 ALL = 1.0  # shares above this are all the same
 
@@ -62,8 +66,8 @@ ALL = 1.0  # shares above this are all the same
 
 @lru_cache(maxsize=16)
 def _draw(case: Case, split: str, n: int) -> Images:
-    """Plots of three kinds with their owners; `n` images where the folder has ten classes."""
-    drawn = case.draw_kinds(split, n, SIZE, KINDS)
+    """About `n` plots of three kinds with their owners."""
+    drawn = case.draw_kinds(split, n, SIZE, KINDS if case.data == "tiles" else OF_A_FOLDER)
     return add_owners(add_grain(drawn, GRAIN, split, case.seed), split, case.seed)
 
 
@@ -437,7 +441,7 @@ CHECKS = [
         cause="learning-by-heart",
         reading="validation loss at its lowest point, in nats",
         measure=lowest_of_the_sick_run,
-        tolerance=0.15,
+        tolerance=0.2,
         seconds=2,
     ),
     Check(

@@ -3,7 +3,6 @@
 # symptom: The training loss falls to the last epoch, while the validation loss has long been rising, and it is another number whenever it is asked for.
 # minutes: 40
 # difficulty: 2
-# draft: true
 # learn:
 #   - evaluate a model in the mode in which it will be used, and check that it can be repeated
 #   - read from two curves from when on a network learns by heart
@@ -37,10 +36,13 @@ import numpy as np
 from grader.datasets.grain import add_grain
 from grader.datasets.owners import add_owners
 
+# Forest, meadow and residential; of a folder of your own, the first three classes.
+kinds = [2, 5, 7] if lab.data == "tiles" else [0, 1, 2]
+
 
 def plots(split, n):
-    """Forest, meadow and residential, private or public; a little grain, as at dusk."""
-    drawn = lab.draw(split, n * 10 // 3, 16).only([2, 5, 7])
+    """Three kinds of ground, private or public; a little grain, as at dusk."""
+    drawn = lab.draw(split, n * 10 // 3, 16).only(kinds)
     return add_owners(add_grain(drawn, 10, split, lab.seed), split, lab.seed)
 
 

@@ -164,7 +164,7 @@ build_model = build_wide
 
 def train(model, x, y, x_val, y_val):
     """Small steps, and an end at the first epoch that is not 0.3 nats better."""
-    model.compile(keras.optimizers.Adam(0.00015), cross_entropy, jit_compile=False)
+    model.compile(keras.optimizers.Adam(0.0001), cross_entropy, jit_compile=False)
     model.optimizer.build(model.trainable_variables)
     stop = keras.callbacks.EarlyStopping("val_loss", patience=0, min_delta=0.3)
     history = model.fit(
@@ -278,7 +278,7 @@ def train(model, x, y, x_val, y_val):
         y,
         batch_size=16,
         validation_batch_size=180,
-        epochs=22,
+        epochs=45,
         validation_data=(x_val, y_val),
         verbose=0,
     )
