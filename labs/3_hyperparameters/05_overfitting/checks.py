@@ -41,8 +41,8 @@ CAUSES = {
     "In the first epochs both curves fall side by side.",
 }
 
-# Limits from 20 seeds of every answer in both frameworks; see calibration/. A program that stops, or
-# that does not need to, gives up .43 of the best knowledge at most, one that runs on all of it. Right
+# Limits from 20 seeds of every answer in both frameworks, see calibration/. A program that stops or
+# that need not, gives up .43 of the best knowledge at most, one that runs on all of it. Right
 # answers have a gap of .46 of the sick program's at most, one that trains on validation images .73
 # and more. Of what can be learned about unseen images they learn .71 and more; a training that ends
 # too soon learns .39 at most.

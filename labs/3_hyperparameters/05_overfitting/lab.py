@@ -409,6 +409,9 @@ def all_epochs(build, optimizer, decay):
 
 
 # %% advice tags=["proof", "tensorflow"]
+import tensorflow as tf
+
+
 def with_dropout_or_penalty(share=0.1, decay=0.0):
     penalty = keras.regularizers.L2(decay / 2) if decay else None
     return keras.Sequential(
@@ -441,15 +444,20 @@ def all_epochs(design, optimizer, decay):
     model = with_dropout_or_penalty(**design)
     # The loss that Keras reports includes the penalty; a metric does not.
     nats = keras.metrics.SparseCategoricalCrossentropy(from_logits=True, name="nats")
-    model.compile(optimizer(), cross_entropy, metrics=[nats], jit_compile=False)
+    steps = len(x) // 8
+    model.compile(
+        optimizer(), cross_entropy, metrics=[nats], steps_per_execution=steps, jit_compile=False
+    )
     model.optimizer.build(model.trainable_variables)
+    # Without an end, so that one iterator serves all epochs.
+    images = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x), seed=lab.seed)
     logs = model.fit(
-        x,
-        y,
-        batch_size=8,
+        images.repeat().batch(8),
+        steps_per_epoch=steps,
         epochs=24,
         validation_data=(x_val, y_val),
         validation_batch_size=len(x_val),
+        shuffle=False,  # the data set does
         verbose=0,
     ).history
     return model, {"loss": logs["nats"], "val_loss": logs["val_nats"]}
