@@ -442,7 +442,7 @@ CHECKS = [
         reading="validation loss at its lowest point, in nats",
         measure=lowest_of_the_sick_run,
         tolerance=0.2,
-        seconds=2,
+        seconds=4,
     ),
     Check(
         name="repair",
@@ -451,6 +451,6 @@ CHECKS = [
         collect=collect_repair,
         judge=judge_repair,
         untouched=lambda evidence: bool(evidence["untouched"]),
-        seconds=5,
+        seconds=8,
     ),
 ]
