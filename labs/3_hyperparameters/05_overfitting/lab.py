@@ -374,10 +374,11 @@ for name, model in (("sick", sick), ("repaired", repaired)):
 # ## Where advice and measurement part
 #
 # *"Use dropout, or L2."* How much of it, and is training then allowed to run on? Below, every
-# recipe trains for all 24 epochs and keeps its last weights; the first line is the sick run. L2 adds
-# half of λ times the squared weights to the loss. Decoupled weight decay takes λ times the learning
-# rate from every weight, past the loss. With plain gradient descent these are one and the same. Adam
-# divides each gradient by its usual size, and a penalty in the gradient is divided along with it.
+# recipe trains for all 24 epochs and keeps its last weights. The first line is the sick run with the
+# losses that it logged. L2 adds half of λ times the squared weights to the loss. Decoupled weight
+# decay takes λ times the learning rate from every weight, past the loss. With plain gradient descent
+# these are one and the same. Adam divides each gradient by its usual size, and a penalty in the
+# gradient is divided along with it.
 
 
 # %% advice tags=["proof", "pytorch"]

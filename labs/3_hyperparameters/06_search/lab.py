@@ -535,6 +535,7 @@ else:
 
 # %% tools tags=["proof", "tensorflow"]
 import tempfile
+import warnings
 
 tool = new_trials()
 
@@ -552,7 +553,9 @@ else:
     knobs = keras_tuner.HyperParameters()
     for name, (low, high) in space.items():
         knobs.Float(name, low, high, sampling="log")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        # Nine losses are few for its model of them, and that is what it warns of.
+        warnings.simplefilter("ignore", UserWarning)
         tuner = Tuner(
             hyperparameters=knobs,
             max_trials=9,
