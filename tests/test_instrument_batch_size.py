@@ -227,6 +227,20 @@ def test_passes_are_counted_where_the_model_is_a_part_of_another():
 
 
 @pytest.mark.slow
+def test_passes_are_counted_where_layers_are_frozen_later():
+    fw = frameworks.load("tensorflow")
+    import keras
+
+    model = fw.steady_network(8, 4, seed=1)
+    passes = fw.count_passes(model)
+    model.layers[0].trainable = False
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("sgd", loss, jit_compile=False)
+    model.fit(IMAGES, LABELS, batch_size=25, epochs=2, verbose=0)
+    assert passes().images.tolist() == [25] * 4
+
+
+@pytest.mark.slow
 def test_the_noise_of_the_gradient_falls_as_one_over_the_size(fw):
     model = fw.steady_network(8, 4, seed=1)
     noise = measure_gradient_noise(fw, model, IMAGES, LABELS, sizes=(2, 8, 32), draws=16)

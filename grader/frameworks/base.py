@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -142,3 +144,68 @@ class Passes:
         A ragged last batch of an epoch hardly counts, as few images go through it.
         """
         return float((self.images**2).sum() / self.total) if self.total else 0.0
+
+
+@dataclass(frozen=True)
+class ReplicaCall:
+    """One call of one replica's model, with a gradient to follow.
+
+    Attributes:
+        images: numbers of the images that entered, -1 for one that is none of the set, (B,).
+        weights: the replica's parameters at that moment, flat, (P,).
+    """
+
+    images: np.ndarray
+    weights: np.ndarray
+
+
+@dataclass(frozen=True)
+class ReplicaRun:
+    """What one replica was seen to do, and the weights of the model it returned.
+
+    `returned` is None for something that is not such a model; `kind` names what it is. `place` is
+    the device that its model lives on, where replicas of one process could share one.
+    """
+
+    calls: list[ReplicaCall]
+    returned: np.ndarray | None
+    kind: str
+    place: str = ""
+
+
+@dataclass(frozen=True)
+class ReplicaEvaluation:
+    """What one process said about a model, and what it did for it.
+
+    Attributes:
+        value: what the learner's function returned, NaN for something that is no number.
+        entered: images that went through each replica of this process.
+        waits: how often the host asked for the value of a tensor.
+    """
+
+    value: float
+    entered: list[int]
+    waits: int
+
+
+@dataclass(frozen=True)
+class PlacedRun:
+    """What a training did that was told to use a device that is not the usual one.
+
+    Attributes:
+        entered: images that went through its models.
+        there: those of them that met parameters, and in PyTorch came, on that device.
+        waits: how often the host asked for the value of a tensor.
+    """
+
+    entered: int
+    there: int
+    waits: int
+
+
+def number_or_nan(value: Any) -> float:
+    """A number as a float, whatever holds it; NaN for something that is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, RuntimeError, OverflowError):  # a tensor of two values, 10**400
+        return math.nan

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import multiprocessing
+import re
 import sys
 import tempfile
 import time
@@ -101,6 +102,8 @@ def _run(
                 # The kernel's own notes on its connection would cut the progress bar to pieces.
                 extra_arguments=["--log-level=CRITICAL"],
                 progress_bar=_bar(header, framework),
+                # What a cell prints is one output, however often the kernel sent some of it.
+                coalesce_streams=True,
             )
         except PapermillExecutionError as error:
             fault = f"raised {error.ename}: {error.evalue}"
@@ -207,7 +210,8 @@ def _clean(output: Any, root: Path) -> Any:
     for holder, key in [(output, "text"), *((data, k) for k in data if k.startswith("text/"))]:
         if isinstance(holder.get(key), str):
             text = holder[key].replace(f"{root}/", "").replace(f"{sys.prefix}/", "")
-            holder[key] = text.replace(tempfile.gettempdir(), "tmp")
+            # Without the name that a temporary folder was given in this run.
+            holder[key] = re.sub(rf"{re.escape(tempfile.gettempdir())}/[\w-]+", "tmp", text)
     return output
 
 

@@ -21,9 +21,11 @@ def count_passes(model: keras.Model) -> Callable[[], Passes]:
     `training=False`, as for an evaluation, are not counted.
     """
 
+    weights = list(model.trainable_variables)  # those of now, whatever is frozen later
+
     # Counted inside the graph, which Python sees only once.
     def flat() -> tf.Tensor:
-        return tf.concat([tf.reshape(v, [-1]) for v in model.trainable_variables], axis=0)
+        return tf.concat([tf.reshape(v, [-1]) for v in weights], axis=0)
 
     last = tf.Variable(tf.fill(flat().shape, np.float32(np.nan)), trainable=False)
     step = tf.Variable(-1, trainable=False)
