@@ -370,6 +370,7 @@ def test_an_unknown_lab_is_one_sentence(course):
         ("# %% proof", "# %% a proof", "run `grader lint"),
         ('lab.check("repair")', 'lab.check("repair2")', "names no check"),
         (f"reading = mean\n{END}\n", "reading = mean\n", "run `grader lint"),
+        (f"reading = mean\n{END}\n", f"reading = mean\n{END}\n# AUTOTEST\n", "run `grader lint"),
     ],
 )
 def test_a_faulty_lab_is_one_sentence_and_nothing_is_written(course, old, new, says):

@@ -42,7 +42,7 @@ _WORDS_OF = {
     "tensorflow": {"tensorflow", "tf", "keras"},
 }
 # nbgrader acts on these words wherever they stand; the builder alone writes them.
-_RESERVED = ("HIDDEN TESTS", "MARK SCHEME", "AUTOTEST")
+RESERVED = ("HIDDEN TESTS", "MARK SCHEME", "AUTOTEST")
 # What is not prose in Markdown: code, comments, formulas, the mark in front of a picture.
 _NOT_PROSE = re.compile(r"(`+)(?:.*?)\1|<!--.*?-->|\$[^$\n]+\$|!(?=\[)", re.DOTALL)
 _FENCE = re.compile(r"^(```|~~~).*?^\1[^\n]*$", re.DOTALL | re.MULTILINE)
@@ -248,7 +248,7 @@ def _regions(lab: LabSource) -> Found:
     for cell in lab.cells:
         begins = _lines_with(cell, "BEGIN SOLUTION")
         ends = _lines_with(cell, "END SOLUTION")
-        for word in _RESERVED:
+        for word in RESERVED:
             for line in _lines_with(cell, word):
                 yield line, f"{word!r} means something to nbgrader; the builder writes it, not you."
         if cell.role != "answer":
