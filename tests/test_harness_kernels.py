@@ -31,6 +31,13 @@ def outputs(cells: list[str], **options: Any) -> list[str]:
     ]
 
 
+def mime_types(cells: list[str]) -> set[str]:
+    """The MIME types of all that the cells show."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
+    NotebookClient(notebook, kernel_name="python3").execute()
+    return {mime for cell in notebook.cells for o in cell.outputs for mime in o.get("data", {})}
+
+
 def names_of_error(cells: list[str], **options: Any) -> str:
     try:
         outputs(cells, **options)
@@ -59,6 +66,23 @@ def run() -> Iterator[Callable[..., Any]]:
 
 def test_the_framework_is_imported_before_the_first_cell(run: Callable[..., Any]) -> None:
     assert run(outputs, ["import sys; print('torch' in sys.modules)"]) == ["True\n"]
+
+
+@pytest.mark.parametrize("framework", NAMES)
+def test_opening_a_lab_finds_its_imports_done(framework: str) -> None:
+    opens = (
+        "import sys; before = set(sys.modules); from grader import open_lab; "
+        f"lab = open_lab('1_data/01_input_scale', '{framework}'); "
+        "print(len({m for m in set(sys.modules) - before if not m.startswith('grader')}))"
+    )
+    with warm(framework) as call:
+        (printed,) = call(outputs, [opens])
+    assert int(printed) < 20  # without the preloaded ones PyTorch alone imports 2,500
+
+
+def test_a_picture_is_shown_as_in_any_other_kernel(run: Callable[..., Any]) -> None:
+    draw = ["import matplotlib.pyplot as plt; plt.plot([1, 2]); plt.show()"]
+    assert run(mime_types, draw) == {"image/png", "text/plain"}
 
 
 def test_a_kernel_leaves_nothing_behind_for_the_next(run: Callable[..., Any]) -> None:

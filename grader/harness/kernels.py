@@ -37,7 +37,7 @@ def start_warm(framework: str) -> None:
     os.environ[KernelProvisionerFactory.default_provisioner_name_env] = PROVISIONER
     os.environ.setdefault("MPLBACKEND", _BACKEND)
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([*_PRELOAD, f"grader.frameworks.{framework}"])
+    context.set_forkserver_preload([*_PRELOAD, f"grader.frameworks.{framework}.warm"])
     first = context.Process(target=_do_nothing)
     first.start()
     first.join()
