@@ -111,7 +111,8 @@ def _parser() -> argparse.ArgumentParser:
     demo = command("demo", _demo, "grade a small class through nbgrader")
     demo.add_argument("--folder", type=Path, default=Path("demo"))
 
-    command("bench", _bench, "show the speed of the parts on this machine")
+    bench = command("bench", _bench, "show the speed of the parts on this machine")
+    bench.add_argument("parts", nargs="*", metavar="PART", help="small, checks, notebooks, class")
     return parser
 
 
@@ -320,4 +321,7 @@ def _demo(options: argparse.Namespace) -> int:
 def _bench(options: argparse.Namespace) -> int:
     from grader.harness import bench
 
-    return bench.bench(_root())
+    unknown = [part for part in options.parts if part not in bench.PARTS]
+    if unknown:
+        raise ClinicError(f"There is no part {unknown[0]!r}; there are {', '.join(bench.PARTS)}.")
+    return bench.bench(_root(), options.parts or list(bench.PARTS))

@@ -14,26 +14,74 @@ from pathlib import Path
 
 from grader.checks.catalogue import released_ids
 from grader.frameworks import NAMES
+from grader.harness.bench_class import measure_class
 from grader.harness.execute import run_solutions
 
 
-def bench(root: Path) -> int:
-    """Print import time, image generation, checks and solution notebooks; return 0."""
+def bench(root: Path, parts: Sequence[str]) -> int:
+    """Print what the named `PARTS` take here; return 0."""
     print(
         f"{platform.machine()}, {os.cpu_count()} processor cores, Python {sys.version.split()[0]}"
     )
-    print("Median (least to most) of the runs, seconds of wall time.\n")
+    print("Median (least to most) of the runs, seconds of wall time.")
+    for part in parts:
+        print(flush=True)
+        PARTS[part](root)
+    return 0
+
+
+def _small(root: Path) -> None:
     print(_row("python -c 'import grader', less a bare python", _import_seconds(), "at most 0.3"))
     print(_row("5,000 tiles of 32 px", _repeat(_tiles, 3), "at most 5"))
-    print("\nReference answers on unseen images, three seeds:")
+
+
+def _checks(root: Path) -> None:
+    print("Reference answers on unseen images, three seeds:")
     for lab in released_ids(root / "labs"):
         for framework in NAMES:
             for check, seconds in _check_seconds(lab, framework).items():
                 print(_row(f"{lab} {framework} {check}", seconds, "at most 10"))
-    print("\nSolution notebooks, from kernel start to the last cell:")
+
+
+def _notebooks(root: Path) -> None:
+    print("Solution notebooks, from kernel start to the last cell:")
     for run in run_solutions(root, released_ids(root / "labs"), NAMES, {"DEVICE": "cpu"}):
         print(_row(f"{run.lab} {run.framework}", [run.seconds], "at most 60"), flush=True)
-    return 0
+
+
+def _class(root: Path) -> None:
+    size, rounds = 20, 5
+    cores = os.cpu_count() or 1
+    print(f"A class of {size} right submissions to one check, {rounds} rounds, each way in turn:")
+    for framework in NAMES:
+        found = list(measure_class(root, framework, size, rounds))
+        ways = {
+            "stock nbgrader": [r.stock for r in found],
+            "grader, one process": [r.one for r in found],
+            f"grader, {cores} cores": [r.all for r in found],
+            "the cells' own work": [r.work for r in found],
+        }
+        for way, seconds in ways.items():
+            print(_row(f"{framework}: {way}", seconds, ""))
+        aims = {"pytorch": (3, 7), "tensorflow": (4, 9)}[framework]
+        ratios = {
+            "stock over one process": ([r.stock / r.one for r in found], f"at least {aims[0]}"),
+            f"stock over {cores} cores": ([r.stock / r.all for r in found], f"at least {aims[1]}"),
+            f"{cores} cores over own work on them": (
+                [r.all * cores / r.work for r in found],
+                "at most 1.3",
+            ),
+        }
+        for what, (values, aim) in ratios.items():
+            print(_row(f"{framework}: {what}", values, aim), flush=True)
+
+
+PARTS: dict[str, Callable[[Path], None]] = {
+    "small": _small,
+    "checks": _checks,
+    "notebooks": _notebooks,
+    "class": _class,
+}
 
 
 def _row(what: str, seconds: Sequence[float], aim: str) -> str:
