@@ -8,7 +8,7 @@ import pytest
 
 from grader.checks import AnswerError, Case, Check, Diagnosis, Threshold
 from grader.checks.display import as_html, as_text
-from grader.checks.engine import collect, headline, judge, not_run
+from grader.checks.engine import collect, headline, judge, measure, not_run
 from grader.checks.evidence import EvidenceError
 from grader.checks.verdict import Outcome, number
 
@@ -41,7 +41,8 @@ CHECK = Check(
 
 
 def verdict_on(namespace, check=CHECK, unseen=False):
-    return judge(check, CASE, collect(check, CASE, namespace, unseen=unseen))
+    record = collect(check, CASE, namespace, unseen=unseen)
+    return judge(check, CASE, measure(check, CASE, record))
 
 
 def test_a_right_answer_passes_and_says_what_was_not_verified():

@@ -15,6 +15,9 @@ from grader.errors import ClinicError
 from grader.harness.judging import Stop, grade_notebook, outcome_of, plain_output, show_grade
 from grader.harness.markdown import from_markdown, to_markdown
 from grader.harness.rebuild import Difference, cell_name
+from grader.harness.secrets import for_the_kernel
+
+SECRET = "of one learner"
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -34,7 +37,7 @@ def record(**changes):
         "lab": tiny.LAB,
         "check": "repair",
         "framework": "pytorch",
-        "seed": unseen_seed(tiny.LAB, 0),
+        "seed": unseen_seed(tiny.LAB, 0, for_the_kernel(SECRET)),
         "data": "tiles",
         "unseen": True,
         "status": "collected",
@@ -57,7 +60,7 @@ def graded(*outputs, stop=None, answer_outputs=(), differences=()):
             new_code_cell("", id="check-repair", metadata=check, outputs=list(outputs)),
         ],
     )
-    (grade,) = grade_notebook(notebook, differences, stop)
+    (grade,) = grade_notebook(notebook, differences, stop, secret=SECRET)
     return grade
 
 
@@ -153,7 +156,7 @@ def test_no_record_stops_the_class(data):
 
 def test_a_foreign_notebook_is_refused():
     with pytest.raises(ClinicError, match="not one of CNN Clinic"):
-        grade_notebook(new_notebook())
+        grade_notebook(new_notebook(), secret=SECRET)
 
 
 def test_the_card_is_the_judges():

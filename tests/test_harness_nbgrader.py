@@ -19,17 +19,20 @@ from grader.checks.verdict import Outcome
 from grader.errors import ClinicError
 from grader.harness import course
 from grader.harness.gradebook import as_table, read_grades
+from grader.harness.secrets import for_the_kernel
 
 pytestmark = pytest.mark.slow
 
 CHECK = "check-repair"
+SECRET = "of the whole class"
+KERNELS_SEED = unseen_seed(tiny.LAB, 0, for_the_kernel(SECRET))
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("course")
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in tiny.environment(root).items():
+        for name, value in (tiny.environment(root) | {"CNN_CLINIC_SEED": SECRET}).items():
             patch.setenv(name, value)
         folder = tiny.make(root)
         # The timeout of the repository would make the class below wait for minutes.
@@ -46,7 +49,7 @@ def release(root):
 
 def forged():
     fields = {"lab": tiny.LAB, "check": "repair", "framework": "pytorch", "data": "tiles"}
-    fields |= {"seed": unseen_seed(tiny.LAB, 0), "unseen": True, "status": "collected"}
+    fields |= {"seed": KERNELS_SEED, "unseen": True, "status": "collected"}
     record = evidence.Record(**fields, evidence={"three": 6.0, "hundred": 200.0})
     return (
         "from IPython.display import display\n"
@@ -181,7 +184,7 @@ def test_what_was_measured_before_the_trouble_keeps_its_points(grades, student):
 
 
 def test_feedback_shows_every_reason_and_nothing_of_ours(root, grades):
-    secret = str(unseen_seed(tiny.LAB, 0))
+    secret = str(KERNELS_SEED)
     for (student, _), row in grades.items():
         page = (root / "feedback" / student / tiny.ASSIGNMENT / "01_double.html").read_text()
         headline = row.reason.split(". ")[0]

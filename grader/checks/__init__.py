@@ -2,7 +2,9 @@
 
 A check has two halves. `collect` runs beside the learner's code and returns evidence: numbers,
 predictions, counts. `judge` turns evidence into findings and needs neither framework nor learner,
-so it can run in another process. A lab's `checks.py` declares its checks with the names below.
+so it can run in another process. What needs the framework but not the learner's code, such as
+controls, is measured by a third function, `measure`, on the judge's side. A lab's `checks.py`
+declares its checks with the names below.
 """
 
 from grader.checks.check import Answer, AnswerError, Case, Check, Diagnosis

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 from grader.checks.verdict import Finding, Threshold, number
-from grader.datasets import Images, draw
+from grader.datasets import Images, LabelsWithheld, UnlabelledImages, draw
 
 Answer = SimpleNamespace
+Drawn = TypeVar("Drawn", Images, UnlabelledImages)
 
 
 class AnswerError(Exception):
@@ -28,9 +30,12 @@ class Case:
         lab: "1_data/01_input_scale".  framework: "pytorch" or "tensorflow".
         seed: seed of images, weights and order; differs between practice and grading.
         data: "tiles" or the path of an image folder.
-        device: the framework's device, None where nothing is computed (judging).
+        device: the framework's device; where nothing is computed, what the notebook asked for.
         fw: the framework's adapter module, None where nothing is computed.
         practice_seed: the seed of the notebook, for numbers that were read off the practice run.
+        unseen_seed: seed of the images that an answer is asked about, where it is not `seed`:
+            known to the grader only.
+        handed_in: those images without their labels, in the process of an answer that is graded.
     """
 
     lab: str
@@ -40,6 +45,8 @@ class Case:
     device: Any = None
     fw: ModuleType | None = None
     practice_seed: int = 0
+    unseen_seed: int | None = None
+    handed_in: UnlabelledImages | None = None
 
     def draw(self, split: str, n: int, size: int) -> Images:
         """Images of a split ("train", "validation", "test", "field"), uint8 (n, size, size, 3)."""
@@ -57,7 +64,30 @@ class Case:
 
     def practice(self) -> Case:
         """The same circumstances on the practice images."""
-        return replace(self, seed=self.practice_seed)
+        return replace(self, seed=self.practice_seed, unseen_seed=None, handed_in=None)
+
+    def unseen(self, draw: Callable[[Case], Drawn]) -> Drawn | UnlabelledImages:
+        """The images that an answer is asked about: drawn by `draw`, or as they were handed in.
+
+        Args:
+            draw: what the check declares as `unseen`.
+        """
+        return self.handed_in if self.handed_in is not None else draw(self.of_unseen())
+
+    def of_unseen(self) -> Case:
+        """The circumstances that the unseen images are drawn in; for those who know the labels.
+
+        Raises:
+            LabelsWithheld: in the process of an answer that is graded.
+        """
+        if self.handed_in is not None:
+            raise LabelsWithheld(
+                "The seed of the unseen images is not in this process; take the images from "
+                "`case.unseen`."
+            )
+        return replace(
+            self, seed=self.seed if self.unseen_seed is None else self.unseen_seed, unseen_seed=None
+        )
 
 
 Evidence = Mapping[str, Any]
@@ -78,6 +108,13 @@ class Check:
             is "not attempted". Compares deterministic values only.
         seconds: expected seconds on two processor cores, said before the check runs.
         when_passed: what a pass says, where it is not about unseen images.
+        unseen: (case) -> the labelled images that the answer is asked about, if any. `collect` has
+            them from `case.unseen`, where they have no labels when the answer is graded.
+        measure: (case, evidence) -> more evidence, which is put over what bears the same name: all
+            that has to be measured and does not depend on the learner's code, such as controls.
+            Where an answer is graded it is run by the grader, away from that code.
+        measured_inside: True where some gate rests on numbers that can only be measured beside the
+            learner's code; False where the grader alone decides each.
     """
 
     name: str
@@ -88,6 +125,9 @@ class Check:
     untouched: Callable[[Evidence], bool]
     seconds: float = 3.0
     when_passed: str = ""
+    unseen: Callable[[Case], Images | UnlabelledImages] | None = None
+    measure: Callable[[Case, Evidence], dict[str, Any]] | None = None
+    measured_inside: bool = True
 
 
 def Diagnosis(
@@ -110,7 +150,8 @@ def Diagnosis(
         measure: measures that number again, on the practice images.
         tolerance: allowed relative difference of the number, from its spread over machines.
 
-    The notebook's answer cell sets `cause` and `reading`.
+    The notebook's answer cell sets `cause` and `reading`, and both are all that it hands over: the
+    number is measured again by the grader.
     """
     if cause not in causes:
         raise ValueError(f"the cause {cause!r} is not among the choices")
@@ -130,12 +171,15 @@ def Diagnosis(
             raise AnswerError(
                 f"`reading` is {answer.reading!r}; give the {reading} as a number."
             ) from None
-        return {
-            "untouched": False,
-            "cause": chosen,
-            "reading": value,
-            "measured": float(measure(case.practice())),
-        }
+        return {"untouched": False, "cause": chosen, "reading": value}
+
+    # The number depends on the practice run alone: once is enough for a whole class.
+    measure_once = lru_cache(maxsize=4)(measure)
+
+    def measure_again(case: Case, evidence: Evidence) -> dict[str, Any]:
+        if evidence["untouched"]:
+            return {}
+        return {"measured": float(measure_once(case.practice()))}
 
     def judge(case: Case, evidence: Evidence) -> list[Finding]:
         chosen, value, measured = evidence["cause"], evidence["reading"], evidence["measured"]
@@ -164,4 +208,6 @@ def Diagnosis(
         untouched=lambda evidence: bool(evidence["untouched"]),
         seconds=seconds,
         when_passed="The cause and the number agree with the practice run.",
+        measure=measure_again,
+        measured_inside=False,
     )

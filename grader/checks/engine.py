@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from grader.checks.check import Answer, AnswerError, Case, Check
@@ -81,8 +82,34 @@ def _is_cell(filename: str) -> bool:
     return "ipykernel_" in filename or filename.startswith(("<ipython-input", "<answer"))
 
 
+def measure(check: Check, case: Case, record: Record) -> Record:
+    """The record with what the check measures itself, whatever the learner's side says of that.
+
+    Raises:
+        EvidenceError: the evidence lacks what the measurement asks for.
+    """
+    if check.measure is None or record.status != COLLECTED:
+        return record
+    start = time.perf_counter()
+    if case.fw is not None:
+        case.fw.set_seed(case.seed)
+    try:
+        measured = check.measure(case, record.evidence)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise EvidenceError(f"the evidence is incomplete or malformed: {error!r}") from error
+    return replace(
+        record,
+        evidence={**record.evidence, **restore(plain(measured))},
+        seconds=record.seconds + time.perf_counter() - start,
+    )
+
+
 def judge(check: Check, case: Case, record: Record) -> Verdict:
-    """Decide on a record. Pure: the same record gives the same verdict on every machine."""
+    """Decide on a record. Pure: the same record gives the same verdict on every machine.
+
+    Args:
+        record: with what `measure` adds to it.
+    """
 
     def verdict(
         outcome: Outcome, sentence: str, points: float = 0, findings: tuple[Finding, ...] = ()

@@ -8,6 +8,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import IO, TYPE_CHECKING, Any
@@ -15,8 +16,8 @@ from typing import IO, TYPE_CHECKING, Any
 from grader import frameworks
 from grader.checks import catalogue, display, engine, evidence
 from grader.checks.check import Case, Check
-from grader.checks.verdict import Verdict, number
-from grader.datasets import Images
+from grader.checks.verdict import number
+from grader.datasets import Images, UnlabelledImages, bundle
 from grader.errors import ClinicError
 
 if TYPE_CHECKING:
@@ -43,12 +44,21 @@ class Points(float):
         return f"<small>{number(self)} of {number(self.max_points)} points</small>"
 
 
-def unseen_seed(lab: str, practice_seed: int) -> int:
-    """Seed of the images that grading uses: another one for each lab, practice seed and class.
+SEED_VARIABLE = "CNN_CLINIC_SEED"
+"""Environment variable with the text that a kernel's unseen images come from."""
+IMAGES_VARIABLE = "CNN_CLINIC_UNSEEN"
+"""Environment variable with the path of the images handed in, while a notebook is graded."""
 
-    An instructor sets the environment variable CNN_CLINIC_SEED to a text of their own.
+
+def unseen_seed(lab: str, practice_seed: int, text: str | None = None) -> int:
+    """Seed of the circumstances that grading uses: another for each lab, practice seed and text.
+
+    Args:
+        text: that of the environment variable CNN_CLINIC_SEED unless given.
     """
-    text = f"{os.environ.get('CNN_CLINIC_SEED', '')}/{lab}/{practice_seed}"
+    if text is None:
+        text = os.environ.get(SEED_VARIABLE, "")
+    text = f"{text}/{lab}/{practice_seed}"
     return 1_000_000 + int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) % 1_000_000_000
 
 
@@ -80,6 +90,7 @@ class LabSession:
         self.device = device
         self.checks = checks
         self._unseen = False
+        self._handed_in: dict[str, UnlabelledImages] | None = None
         self._hints_given: dict[str, int] = {}
 
     @classmethod
@@ -122,8 +133,16 @@ class LabSession:
         return self.case.practice().draw(split, n, size)
 
     def use_unseen_images(self) -> None:
-        """From here on checks measure on other images. Grading calls this."""
+        """From here on checks measure on other images. Grading calls this.
+
+        Where the grader handed in images, checks hand over evidence and are decided there.
+
+        Raises:
+            ClinicError: what the grader handed in cannot be read.
+        """
         self._unseen = True
+        handed_in = os.environ.get(IMAGES_VARIABLE)
+        self._handed_in = bundle.read(Path(handed_in)) if handed_in else None
 
     def _check(self, name: str) -> Check:
         if name not in self.checks:
@@ -133,19 +152,23 @@ class LabSession:
             )
         return self.checks[name]
 
-    def measure(self, name: str, namespace: dict[str, Any]) -> tuple[evidence.Record, Verdict]:
-        """Run one check on a namespace and judge it, without showing anything."""
-        record = self.collect(name, namespace)
-        return record, engine.judge(self._check(name), self.case, record)
-
     def collect(self, name: str, namespace: dict[str, Any]) -> evidence.Record:
-        """Run the collecting half of one check on a namespace."""
-        return engine.collect(self._check(name), self.case, namespace, unseen=self._unseen)
+        """Run one check on a namespace up to where it is judged.
 
-    def check(self, name: str) -> Points:
+        What the check measures itself is left to the grader where the images came from there.
+        """
+        check, case = self._check(name), self.case
+        if self._handed_in is not None:
+            case = replace(case, handed_in=self._handed_in.get(name))
+            return engine.collect(check, case, namespace, unseen=self._unseen)
+        record = engine.collect(check, case, namespace, unseen=self._unseen)
+        return engine.measure(check, case, record)
+
+    def check(self, name: str) -> Points | None:
         """Measure the answer in the cell above, show the verdict, return the points.
 
-        The names that the check takes are looked up in the notebook.
+        The names that the check takes are looked up in the notebook. While the notebook is graded
+        there is no verdict to show: what was measured is handed over.
         """
         from IPython.display import display as show
 
@@ -155,9 +178,13 @@ class LabSession:
         namespace = sys._getframe(1).f_globals
         print(f"Measuring; about {number(check.seconds)} s on two processor cores.")
         with _hold_stderr() as held:
-            record, verdict = self.measure(name, namespace)
+            record = self.collect(name, namespace)
         if held.text:
             print(held.text)
+        if self._handed_in is not None:
+            show({"text/plain": "Handed over.", evidence.MIME: evidence.to_json(record)}, raw=True)
+            return None
+        verdict = engine.judge(check, self.case, record)
         hint = f"lab.hint({name!r})" if self.header.hints.get(name) else ""
         show(
             {

@@ -8,6 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 
+def standardise(images: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """Each channel by mean and deviation of `like`, float64; both (N, H, W, 3)."""
+    mean, std = like.mean(axis=(0, 1, 2)), like.std(axis=(0, 1, 2))
+    return (images - mean) / std
+
+
 @dataclass(frozen=True)
 class Images:
     """Labelled images in memory.
@@ -40,9 +46,7 @@ class Images:
 
     def standardised(self, like: Images | None = None) -> np.ndarray:
         """Each channel by mean and deviation of `like` or of these, float64 (N, size, size, 3)."""
-        images = (like or self).images
-        mean, std = images.mean(axis=(0, 1, 2)), images.std(axis=(0, 1, 2))
-        return (self.images - mean) / std
+        return standardise(self.images, (like or self).images)
 
     def only(self, classes: Sequence[int]) -> Images:
         """Those of a few different classes, in the order they were.

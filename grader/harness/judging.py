@@ -19,16 +19,11 @@ from grader.checks import engine, evidence
 from grader.checks.catalogue import load_checks
 from grader.checks.check import Case, Check
 from grader.checks.display import as_html, as_text
-from grader.checks.session import unseen_seed
 from grader.checks.verdict import Outcome, Verdict
 from grader.errors import ClinicError
-from grader.harness.rebuild import (
-    Difference,
-    cell_name,
-    is_answer,
-    is_check,
-    parameters,
-)
+from grader.harness import measuring
+from grader.harness.rebuild import Difference, cell_name, is_answer, is_check
+from grader.harness.serving import case_of
 
 LONGEST_TEXT = 20_000  # characters of one output that are kept
 TIMEOUT = "CellTimeoutError"  # nbclient's name for a cell that ran out of time
@@ -54,12 +49,15 @@ class Graded:
         cell: grade_id of the check cell.  answer: grade_id of its answer cell.
         verdict: the judged verdict.
         notes: sentences on how the submission differed from the release.
+        measured_inside: True where some of the verdict rests on what only the learner's process
+            could measure.
     """
 
     cell: str
     answer: str
     verdict: Verdict
     notes: tuple[str, ...] = ()
+    measured_inside: bool = True
 
     @property
     def reason(self) -> str:
@@ -77,6 +75,9 @@ def grade_notebook(
     notebook: NotebookNode,
     differences: Iterable[Difference] = (),
     stop: Stop | None = None,
+    *,
+    secret: str,
+    measurer: measuring.Measurer = measuring.measure,
 ) -> list[Graded]:
     """Judge every check cell of an executed notebook of the course.
 
@@ -84,19 +85,15 @@ def grade_notebook(
         notebook: rebuilt by `rebuild`, so that its metadata and parameters are the course's own.
         differences: as returned by `rebuild`.
         stop: why execution ended early, if it did.
+        secret: the learner's, with which `serve` made what the kernel was given.
+        measurer: measures what checks measure themselves.
 
     Raises:
         ClinicError: the notebook is not one of the course, or its lab lacks the check.
     """
     differences = list(differences)
-    ours = notebook.metadata.get("cnn_clinic")
-    if not ours:
-        raise ClinicError(
-            "The source notebook is not one of CNN Clinic (its metadata has no 'cnn_clinic'); "
-            "grade it with nbgrader's own configuration."
-        )
-    checks = load_checks(ours["lab"])
-    values = parameters(notebook)
+    case = case_of(notebook, secret)
+    checks = load_checks(case.lab)
     general = [d.sentence for d in differences if not d.cell]
     belonging = _belonging(notebook)
     graded: list[Graded] = []
@@ -106,22 +103,17 @@ def grade_notebook(
         name = check_name(cell_name(cell))
         if name not in checks:
             raise ClinicError(
-                f"The lab {ours['lab']} has no check {name!r}, but its solution notebook has the "
+                f"The lab {case.lab} has no check {name!r}, but its solution notebook has the "
                 f"cell {cell_name(cell)!r}; run `grader build` again."
             )
-        case = Case(
-            lab=ours["lab"],
-            framework=ours["framework"],
-            seed=unseen_seed(ours["lab"], values["SEED"]),
-            data=values["DATA"],
-            practice_seed=values["SEED"],
-        )
-        verdict = judge_cell(cell, checks[name], case, stop)
+        verdict = judge_cell(cell, checks[name], case, stop, measurer)
         notes = [d.sentence for d in differences if belonging.get(d.cell) == cell_name(cell)]
         notes += _errors(notebook, name, verdict)
         if not graded:
             notes = general + notes
-        graded.append(Graded(cell_name(cell), name, verdict, tuple(notes)))
+        graded.append(
+            Graded(cell_name(cell), name, verdict, tuple(notes), checks[name].measured_inside)
+        )
     return graded
 
 
@@ -161,7 +153,13 @@ def _one_line(error: NotebookNode) -> str:
     return text[:300].rstrip(".")
 
 
-def judge_cell(cell: NotebookNode, check: Check, case: Case, stop: Stop | None = None) -> Verdict:
+def judge_cell(
+    cell: NotebookNode,
+    check: Check,
+    case: Case,
+    stop: Stop | None = None,
+    measurer: measuring.Measurer = measuring.measure,
+) -> Verdict:
     """Judge one executed check cell from its record. Never raises for what the learner did."""
 
     def nothing(sentence: str) -> Verdict:
@@ -178,7 +176,7 @@ def judge_cell(cell: NotebookNode, check: Check, case: Case, stop: Stop | None =
     try:
         record = evidence.from_json(found[0])
         _compare(record, check, case)
-        return engine.judge(check, case, record)
+        return engine.judge(check, case, measurer(case, record))
     except evidence.EvidenceError as error:
         return nothing(f"The check's record does not count: {error}.")
     except ClinicError:

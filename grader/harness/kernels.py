@@ -19,6 +19,8 @@ from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning import LocalProvisioner
 from jupyter_client.provisioning.factory import KernelProvisionerFactory
 
+from grader.harness.secrets import kept_from_forks
+
 PROVISIONER = "cnn-clinic-warm"
 """Name of the entry point under `jupyter_client.kernel_provisioners`."""
 
@@ -39,7 +41,8 @@ def start_warm(framework: str) -> None:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([*_PRELOAD, f"grader.frameworks.{framework}.warm"])
     first = context.Process(target=_do_nothing)
-    first.start()
+    with kept_from_forks():
+        first.start()
     first.join()
 
 

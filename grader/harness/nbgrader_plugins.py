@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import os
 import tempfile
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,8 @@ from grader.harness.rebuild import (
     read_submission,
     rebuild,
 )
+from grader.harness.secrets import learner_secret
+from grader.harness.serving import serve
 
 Resources = dict[str, Any]
 KEY = "submission"  # where the notebook's cnn_clinic metadata keeps what rebuilding found
@@ -108,6 +111,11 @@ def _course(configurable: Any) -> CourseDirectory:
     raise ClinicError("This preprocessor works inside nbgrader; put it into nbgrader_config.py.")
 
 
+def _secret(preprocessor: NbGraderPreprocessor, resources: Resources) -> str:
+    ids = resources["nbgrader"]
+    return learner_secret(Path(_course(preprocessor).root), ids["student"], ids["assignment"])
+
+
 def _source(course: CourseDirectory, assignment: str, name: str) -> NotebookNode:
     path = Path(course.format_path(course.source_directory, ".", assignment)) / name
     try:
@@ -142,6 +150,8 @@ class ExecuteAnswers(Execute):
         path = resources["metadata"].get("path")
         # Files beside the notebook would be imported before the real modules of their name.
         with tempfile.TemporaryDirectory(prefix="grading-", ignore_cleanup_errors=True) as folder:
+            handed_in = serve(nb, _secret(self, resources), Path(folder))
+            self._environment = os.environ | handed_in
             resources["metadata"]["path"] = folder
             try:
                 nb, resources = super().preprocess(nb, resources, km)
@@ -151,6 +161,9 @@ class ExecuteAnswers(Execute):
         if self._stop is not None:
             nb.metadata["cnn_clinic"][KEY]["stop"] = [self._stop.cell, self._stop.sentence]
         return nb, resources
+
+    def setup_kernel(self, **kwargs: Any) -> AbstractContextManager[None]:
+        return super().setup_kernel(env=self._environment, **kwargs)
 
     def preprocess_cell(
         self, cell: NotebookNode, resources: Resources, index: int
@@ -193,7 +206,7 @@ class SaveVerdicts(NbGraderPreprocessor):
         stop = Stop(*found["stop"]) if "stop" in found else None
         if found.get("unreadable"):
             stop = Stop("", found["unreadable"])
-        graded = grade_notebook(nb, differences, stop)
+        graded = grade_notebook(nb, differences, stop, secret=_secret(self, resources))
         by_cell = {one.cell: one for one in graded}
         for cell in nb.cells:
             if is_check(cell):

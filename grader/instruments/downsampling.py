@@ -134,6 +134,33 @@ def measure_stages(
         From the image to the last map on which the model computes; what averages that map, or
         flattens it, comes behind.
     """
+    stages = _maps(fw, model, x, x_held)
+    if last_only and len(stages) > 2:
+        stages = [stages[0], stages[-1]]
+    return tuple(
+        Stage(name, side, a[0].size, linear_readout(a, labels, b, labels_held))
+        for name, side, a, b in stages
+    )
+
+
+def read_last_map(
+    fw: Any, model: Any, x: Any, labels: np.ndarray, x_held: Any, classes: int
+) -> tuple[int, np.ndarray]:
+    """What can be read linearly off the last map on which the model computes.
+
+    Returns:
+        Side of that map, 0 where the model computes on none and the image itself is read; classes
+        read off the held-out images, int (M,).
+    """
+    maps = _maps(fw, model, x, x_held)
+    _, side, a, b = maps[-1]
+    return side if len(maps) > 1 else 0, _read_linearly(a, labels, b, classes)
+
+
+def _maps(
+    fw: Any, model: Any, x: Any, x_held: Any
+) -> list[tuple[str, int, np.ndarray, np.ndarray]]:
+    """The image, and the last layer at every side of the map: name, side, values of both sets."""
     costs = fw.layer_costs(model, x)
     outputs = fw.layer_outputs(model, x)
     held = fw.layer_outputs(model, x_held)
@@ -149,12 +176,7 @@ def measure_stages(
         if len(stages) > 1 and side == stages[-1][1]:
             stages.pop()
         stages.append((a.name, side, a.output, b.output))
-    if last_only and len(stages) > 2:
-        stages = [stages[0], stages[-1]]
-    return tuple(
-        Stage(name, side, a[0].size, linear_readout(a, labels, b, labels_held))
-        for name, side, a, b in stages
-    )
+    return stages
 
 
 def linear_readout(
@@ -169,16 +191,22 @@ def linear_readout(
     Args:
         values, held: float (N, ...), (M, ...).  labels, labels_held: int (N,), (M,).
     """
+    classes = int(max(labels.max(), labels_held.max())) + 1
+    return float((_read_linearly(values, labels, held, classes) == labels_held).mean())
+
+
+def _read_linearly(
+    values: np.ndarray, labels: np.ndarray, held: np.ndarray, classes: int
+) -> np.ndarray:
     a, b = (v.reshape(len(v), -1).astype(np.float64) for v in (values, held))
     centre, spread = a.mean(axis=0), a.std()
     a, b = (a - centre) / (spread or 1), (b - centre) / (spread or 1)
-    classes = int(max(labels.max(), labels_held.max())) + 1
     wanted = np.eye(classes)[labels] - np.eye(classes)[labels].mean(axis=0)
     products = a @ a.T
     products[np.diag_indices(len(a))] += 0.3 * np.trace(products) / len(a) + 1e-9
     weights = np.linalg.solve(products, wanted)
     scores = b @ (a.T @ weights)
-    return float((scores.argmax(axis=1) == labels_held).mean())
+    return np.asarray(scores.argmax(axis=1))
 
 
 def draw_downsampling(

@@ -125,18 +125,22 @@ def _difference(a: np.ndarray, b: np.ndarray) -> float:
     return largest / max(float(a.std()), float(b.std()), 1e-12) if largest else 0.0
 
 
+def unseen_images(case: Case) -> Images:
+    """The images that the trained models are asked about."""
+    return case.draw("test", N_TEST, SIZE)
+
+
 def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
-    """Prepare, start fresh models, train one, serve unseen images; the same for two controls."""
+    """Prepare, start fresh models, train one, serve unseen images."""
     rate = answer.learning_rate
     if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < math.inf:
         raise AnswerError(f"`learning_rate` is {rate!r}; give a positive number.")
-    train, test = case.draw("train", N_TRAIN, SIZE), case.draw("test", N_TEST, SIZE)
+    train, test = case.draw("train", N_TRAIN, SIZE), case.unseen(unseen_images)
     return {
         "classes": len(train.classes),
         "learning_rate": float(rate),
         **_compare_paths(case, answer, test.images[:SAME]),
         **_run_answer(case, answer, train, test.images),
-        **_run_controls(case),
     }
 
 
@@ -190,7 +194,7 @@ def _run_controls(case: Case) -> dict[str, Any]:
     Kept, because they depend on the case alone: measuring a second answer need not train them
     again.
     """
-    train, unseen = case.draw("train", N_TRAIN, SIZE), case.draw("test", N_TEST, SIZE).images
+    train, unseen = case.draw("train", N_TRAIN, SIZE), case.unseen(unseen_images).images
     fw = case.fw
     assert fw is not None
     sick, healthy = _control(case, train), _control(case, train)
@@ -220,7 +224,7 @@ def judge_repair(case: Case, evidence: Evidence) -> list[Finding]:
         _start(evidence),
         _learns(evidence),
         _agrees(evidence),
-        _serves(evidence, case.draw("test", N_TEST, SIZE).labels),
+        _serves(evidence, unseen_images(case.of_unseen()).labels),
     ]
 
 
@@ -336,6 +340,8 @@ CHECKS = [
         collect=collect_repair,
         judge=judge_repair,
         untouched=untouched_repair,
+        unseen=unseen_images,
+        measure=lambda case, evidence: _run_controls(case),
         seconds=4,
     ),
 ]

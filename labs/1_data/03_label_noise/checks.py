@@ -15,7 +15,7 @@ import numpy as np
 
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
-from grader.datasets import Images, faults
+from grader.datasets import Images, UnlabelledImages, faults
 from grader.instruments.label_noise import measure_found, twins
 
 KINDS = (0, 6, 7)  # of the ten kinds of ground; as far apart on tiles as in common photographs
@@ -102,8 +102,9 @@ def _control(case: Case) -> np.ndarray:
 
     Kept, because it depends on the case alone: a second answer need not train it again.
     """
-    noisy, _, _ = _plant(case.data, case.seed)
-    images, given = noisy.images, noisy.labels
+    asked = case.unseen(unseen_images)
+    images, given = asked.images, asked.given
+    assert given is not None
     fold = np.random.default_rng(case.seed % 2**32).permutation(len(given)) % FOLDS
     sets = [(images[fold != k], given[fold != k]) for k in range(FOLDS)]
     logits = _ask(case, sets, images)[fold, np.arange(len(given))].astype(np.float64)
@@ -137,27 +138,32 @@ def _nearest(images: np.ndarray, unseen: np.ndarray) -> np.ndarray:
     return ((u**2).sum(1)[:, None] - 2 * u @ x.T + (x**2).sum(1)).argmin(axis=1)
 
 
+def unseen_images(case: Case) -> UnlabelledImages:
+    """New images with new noise: the labels that they carry, not the true ones."""
+    noisy = _plant(case.data, case.seed).noisy
+    return UnlabelledImages(noisy.images, noisy.classes, noisy.labels)
+
+
 def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
-    """Search new images with new noise, then train on what is left of them."""
-    planted = _plant(case.data, case.seed)
-    given = planted.noisy.labels
-    suspects, labels = _call(answer, planted.noisy)
+    """Search new images with new noise."""
+    asked = case.unseen(unseen_images)
+    suspects, labels = _call(answer, asked)
     return {
         "suspects": suspects,
         "labels": labels,
-        "unchanged": bool(np.array_equal(labels, given)),
-        "control": _control(case),
+        "unchanged": bool(np.array_equal(labels, asked.given)),
     }
 
 
-def _call(answer: Answer, noisy: Images) -> tuple[np.ndarray, np.ndarray]:
+def _call(answer: Answer, noisy: UnlabelledImages) -> tuple[np.ndarray, np.ndarray]:
     """What the learner's function returns: suspects, bool (N,), and labels, int64 (N,).
 
     Raises:
         AnswerError: something else.
     """
     n, classes = len(noisy), len(noisy.classes)
-    returned = answer.find_wrong_labels(noisy.images.copy(), noisy.labels.copy())
+    assert noisy.given is not None
+    returned = answer.find_wrong_labels(noisy.images.copy(), noisy.given.copy())
     if not isinstance(returned, tuple | list) or len(returned) != 2:
         raise AnswerError(
             f"`find_wrong_labels` returned {type(returned).__name__}; return two arrays, the "
@@ -190,7 +196,8 @@ def untouched_repair(evidence: Evidence) -> bool:
 
 def judge_repair(case: Case, evidence: Evidence) -> list[Finding]:
     """Four gates: wrong labels found, right ones spared, the training set cleaner, accuracy."""
-    planted, unseen = _plant(case.data, case.seed), _unseen(case.data, case.seed)
+    seed = case.of_unseen().seed
+    planted, unseen = _plant(case.data, seed), _unseen(case.data, seed)
     suspects = np.asarray(evidence["suspects"], bool)
     labels = np.asarray(evidence["labels"])
     return [
@@ -307,6 +314,9 @@ CHECKS = [
         collect=collect_repair,
         judge=judge_repair,
         untouched=untouched_repair,
+        unseen=unseen_images,
+        measure=lambda case, evidence: {"control": _control(case)},
+        measured_inside=False,
         seconds=3,
     ),
 ]

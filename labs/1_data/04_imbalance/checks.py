@@ -327,34 +327,58 @@ def _runs(case: Case) -> list[Case]:
     return [replace(case, seed=case.seed + 1000 * i) for i in range(2)]
 
 
-@lru_cache(maxsize=8)
-def _material(case: Case) -> tuple[Images, Images, Images]:
-    """Training images, as many balanced ones, and unseen balanced images.
+# The common class is another number than in the notebook: what counts is in the labels.
+ORDER = (1, 0, 2)
 
-    The common class is another number than in the notebook: what counts is in the labels.
-    """
-    classes, counts = (1, 0, 2), (COUNTS[1], COUNTS[0], COUNTS[2])
+
+@lru_cache(maxsize=8)
+def _material(case: Case) -> tuple[Images, Images]:
+    """Training images, and as many balanced ones."""
+    classes, counts = ORDER, tuple(COUNTS[i] for i in ORDER)
     drawn = case.draw("train", N_TRAIN, SIZE)
     train, _ = archive(drawn, classes, counts, seed=case.seed)
     even = [len(train) // len(train.classes)] * len(counts)
     balanced, _ = archive(drawn, classes, even, seed=case.seed + 1)
-    unseen, _ = archive(case.draw("test", N_TEST, SIZE), classes, [N_TEST] * 3, seed=case.seed)
-    return train, balanced, unseen
+    return train, balanced
+
+
+@lru_cache(maxsize=4)
+def unseen_images(case: Case) -> Images:
+    """Balanced images for both archives, one after the other, as many for each."""
+    first, second = (
+        archive(run.draw("test", N_TEST, SIZE), ORDER, [N_TEST] * 3, seed=run.seed)[0]
+        for run in _runs(case)
+    )
+    return Images(
+        np.concatenate([first.images, second.images]),
+        np.concatenate([first.labels, second.labels]),
+        first.classes,
+    )
 
 
 def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
-    """Train on few images of some classes and predict unseen images of all, twice; so a control."""
+    """Train on few images of some classes and predict unseen images of all, twice."""
     starter = _same_program(answer.train, answer.sick_train) and _same_program(
         answer.predict, answer.sick_predict
     )
+    parts = np.split(case.unseen(unseen_images).images, 2)
     return {
         "starter": starter,
-        "predicted": [_predicted(run, answer) for run in _runs(case)],
-        "balanced": [_control(run) for run in _runs(case)],
+        "predicted": [
+            _predicted(run, answer, images) for run, images in zip(_runs(case), parts, strict=True)
+        ],
     }
 
 
-def _predicted(case: Case, answer: Answer) -> np.ndarray:
+@lru_cache(maxsize=4)
+def measure_repair(case: Case) -> dict[str, Any]:
+    """The same of two controls; kept, because it depends on the case alone."""
+    parts = np.split(case.unseen(unseen_images).images, 2)
+    runs = zip(_runs(case), parts, strict=True)
+    return {"balanced": [_control(run, images) for run, images in runs]}
+
+
+def _predicted(case: Case, answer: Answer, unseen: np.ndarray) -> np.ndarray:
     """Class numbers (M,) that the learner's program gives the unseen images.
 
     Raises:
@@ -362,10 +386,10 @@ def _predicted(case: Case, answer: Answer) -> np.ndarray:
     """
     fw = case.fw
     assert fw is not None
-    train, _, unseen = _material(case)
+    train, _ = _material(case)
     fw.set_seed(case.seed)
     model = answer.train(train.images.copy(), train.labels.copy())
-    named = fw.to_numpy(answer.predict(model, unseen.images.copy()))
+    named = fw.to_numpy(answer.predict(model, unseen.copy()))
     if named.shape != (len(unseen),) or named.dtype.kind not in "iu":
         raise AnswerError(
             f"`predict` returned an array of shape {named.shape} and type {named.dtype} for "
@@ -385,12 +409,11 @@ def _same_program(one: Any, other: Any) -> bool:
     return [ast.dump(n) for n in (a.args, *a.body)] == [ast.dump(n) for n in (b.args, *b.body)]
 
 
-@lru_cache(maxsize=8)
-def _control(case: Case) -> np.ndarray:
+def _control(case: Case, unseen: np.ndarray) -> np.ndarray:
     """What a plain program says of the unseen images after as many balanced training images."""
     fw = case.fw
     assert fw is not None
-    _, balanced, unseen = _material(case)
+    _, balanced = _material(case)
     fw.set_seed(case.seed)
     model = fw.plain_cnn(SIZE, len(balanced.classes))
     fw.train(
@@ -403,7 +426,7 @@ def _control(case: Case) -> np.ndarray:
         optimizer="adam",
         seed=case.seed,
     )
-    return np.asarray(fw.predict(model, fw.from_images(unseen.images / 255)).argmax(axis=1))
+    return np.asarray(fw.predict(model, fw.from_images(unseen / 255)).argmax(axis=1))
 
 
 def untouched_repair(evidence: Evidence) -> bool:
@@ -436,21 +459,22 @@ class _Named(NamedTuple):
         return float(np.prod(gained) ** (1 / len(gained)))
 
 
-def _read(case: Case, predicted: Any) -> _Named:
-    train, _, unseen = _material(case)
-    k = len(unseen.classes)
+def _read(case: Case, predicted: Any, labels: np.ndarray) -> _Named:
+    train, _ = _material(case)
+    k = len(train.classes)
     named = np.asarray(predicted)
     named = np.where((named >= 0) & (named < k), named, k)
     counts = np.zeros((k, k + 1))
-    np.add.at(counts, (unseen.labels, named), 1)
+    np.add.at(counts, (labels, named), 1)
     shares = counts / counts.sum(axis=1, keepdims=True)
     return _Named(shares, int(np.bincount(train.labels).argmax()))
 
 
 def judge_repair(case: Case, evidence: Evidence) -> list[Finding]:
     """Two gates: the rare classes are told from the common one, and each has its own name."""
+    labels = np.split(unseen_images(case.of_unseen()).labels, 2)
     answer, control = (
-        [_read(run, predicted) for run, predicted in zip(_runs(case), evidence[name], strict=True)]
+        [_read(*each) for each in zip(_runs(case), evidence[name], labels, strict=True)]
         for name in ("predicted", "balanced")
     )
     return [_told(answer, control), _never(answer)]
@@ -530,6 +554,9 @@ CHECKS = [
         collect=collect_repair,
         judge=judge_repair,
         untouched=untouched_repair,
+        unseen=unseen_images,
+        measure=lambda case, evidence: measure_repair(case),
+        measured_inside=False,
         seconds=4,
     ),
 ]

@@ -102,10 +102,11 @@ def _train_images(case: Case) -> Images:
 
 
 @lru_cache(maxsize=4)
-def _shifted(case: Case) -> np.ndarray:
+def unseen_images(case: Case) -> Images:
+    """The same images in five lights, one light after the other."""
     test = case.draw("test", N_TEST, SIZE)
     shifted = [relight(test, s, seed=case.seed + i).images for i, s in enumerate(STRENGTHS)]
-    return np.concatenate(shifted)
+    return Images(np.concatenate(shifted), np.tile(test.labels, len(STRENGTHS)), test.classes)
 
 
 def _control(case: Case, classes: int) -> Any:
@@ -143,13 +144,13 @@ def _run_controls(case: Case) -> dict[str, np.ndarray]:
         (fw.from_images(np.tile(sick_values(train.images), (EPOCHS, 1, 1, 1))), labels),
         (fw.from_images(sick_values(np.concatenate(lit))), labels),
     ]
-    unseen = fw.from_images(sick_values(_shifted(case)))
+    unseen = fw.from_images(sick_values(case.unseen(unseen_images).images))
     sick, oracle = _predict(case, _control(case, len(train.classes)), sets, unseen)
     return {"sick": sick, "oracle": oracle}
 
 
 def collect_robustness(case: Case, answer: Answer) -> dict[str, Any]:
-    """Train the learner's program and two controls; serve unseen images in five lights."""
+    """Train the learner's program; serve unseen images in five lights."""
     fw = case.fw
     assert fw is not None
     train = _train_images(case)
@@ -160,7 +161,8 @@ def collect_robustness(case: Case, answer: Answer) -> dict[str, Any]:
             f"`build_model` returned a {type(model).__name__}; "
             "return a fresh model that gives logits."
         )
-    unseen = _prepare(fw, answer.serve_batch, _shifted(case))
+    asked = case.unseen(unseen_images).images
+    unseen = _prepare(fw, answer.serve_batch, asked)
     first = fw.predict(model, unseen[:8])
     if first.shape != (8, classes):
         raise AnswerError(
@@ -170,15 +172,19 @@ def collect_robustness(case: Case, answer: Answer) -> dict[str, Any]:
     if not fw.parameter_count(model):
         raise AnswerError("The model has no parameters, so there is nothing to train.")
     epochs = [_prepare(fw, answer.train_batch, train.images) for _ in range(EPOCHS)]
-    controls = _run_controls(case)
-    unchanged = _unchanged(case, epochs, unseen, first, train)
+    if _unchanged(case, epochs, unseen, first, train, asked):
+        return {"unchanged": True}
     sets = [(np.concatenate(epochs), np.tile(train.labels, EPOCHS))]
-    predicted = controls["sick"] if unchanged else _predict(case, model, sets, unseen)[0]
-    return {"unchanged": unchanged, "predicted": predicted, **controls}
+    return {"unchanged": False, "predicted": _predict(case, model, sets, unseen)[0]}
 
 
 def _unchanged(
-    case: Case, epochs: list[np.ndarray], unseen: np.ndarray, first: np.ndarray, train: Images
+    case: Case,
+    epochs: list[np.ndarray],
+    unseen: np.ndarray,
+    first: np.ndarray,
+    train: Images,
+    asked: np.ndarray,
 ) -> bool:
     """The sick program's values on both paths, and its model's first outputs."""
     fw = case.fw
@@ -186,14 +192,14 @@ def _unchanged(
     sick_train = fw.to_numpy(fw.from_images(sick_values(train.images)))
     if not all(np.array_equal(epoch, sick_train) for epoch in epochs):
         return False
-    if not np.array_equal(unseen, fw.to_numpy(fw.from_images(sick_values(_shifted(case))))):
+    if not np.array_equal(unseen, fw.to_numpy(fw.from_images(sick_values(asked)))):
         return False
     return np.allclose(first, fw.predict(_control(case, len(train.classes)), unseen[:8]), atol=1e-5)
 
 
 def judge_robustness(case: Case, evidence: Evidence) -> list[Finding]:
     """One gate: accuracy in shifted light, by a program that still knows noon."""
-    labels = case.draw("test", N_TEST, SIZE).labels
+    labels = unseen_images(case.of_unseen()).labels[:N_TEST]
 
     def curve(name: str) -> Curve:
         lights = np.split(np.asarray(evidence[name]), len(STRENGTHS))
@@ -436,6 +442,9 @@ CHECKS = [
         collect=collect_robustness,
         judge=judge_robustness,
         untouched=lambda evidence: bool(evidence["unchanged"]),
+        unseen=unseen_images,
+        measure=lambda case, evidence: {} if evidence["unchanged"] else _run_controls(case),
+        measured_inside=False,
         seconds=4,
     ),
     Check(

@@ -63,10 +63,15 @@ def _letters(case: Case, split: str, n: int, size: int = SIZE) -> Images:
 # ---- measuring -----------------------------------------------------------------------------------
 
 
+def unseen_images(case: Case) -> Images:
+    """The letters that are looked up in what was shown."""
+    return _letters(case, "test", N_UNSEEN)
+
+
 def collect(case: Case, answer: Answer) -> dict[str, Any]:
     """Follow numbered images through both functions; then look unseen ones up in what was shown."""
     assert case.fw is not None
-    images, unseen = _given(case), _letters(case, "test", N_UNSEEN).images
+    images, unseen = _given(case), case.unseen(unseen_images).images
     case.fw.set_seed(case.seed)
     pipeline = _ask(answer.training_batches, images)
     epochs = _run(case, answer.training_batches, pipeline, images, FIRST)
@@ -92,8 +97,12 @@ def collect(case: Case, answer: Answer) -> dict[str, Any]:
     if all(finding.holds for finding in _gates(evidence)):
         epochs += _run(case, answer.training_batches, pipeline, images, VERSIONS - FIRST)
         evidence["taught"] = _taught(case, epochs, passes[0])
-        evidence |= _controls(case)
     return evidence
+
+
+def measure(case: Case, evidence: Evidence) -> dict[str, Any]:
+    """The look-up in what two controls show, where the answer's was made."""
+    return {} if evidence["taught"] is None else _controls(case)
 
 
 def _given(case: Case) -> np.ndarray:
@@ -235,39 +244,38 @@ def _pattern(images: np.ndarray) -> np.ndarray:
     return grey / np.maximum(np.sqrt((grey**2).sum(axis=(-2, -1), keepdims=True)), 1e-9)
 
 
-def _taught(case: Case, epochs: list[Epoch], asked: Epoch) -> float:
-    """How often the most similar image that was shown carries an unseen image's letter."""
+def _taught(case: Case, epochs: list[Epoch], asked: Epoch) -> np.ndarray:
+    """For each unseen image the letter of the most similar one that was shown, int64 (M,).
+
+    -1 for an image that the evaluation leaves out.
+    """
     shown = np.concatenate([epoch.images for epoch in epochs])
     numbers = np.concatenate([epoch.numbers for epoch in epochs])
     plain = numbers < N_TRAIN  # those in hard contrast are no photographs
-    return _looked_up(
-        shown[plain],
-        _letters(case, "train", N_TRAIN).labels[numbers[plain]],
-        asked.images,
-        _letters(case, "test", N_UNSEEN).labels[asked.numbers],
-    )
+    labels = _letters(case, "train", N_TRAIN).labels[numbers[plain]]
+    named = np.full(N_UNSEEN, -1)
+    named[asked.numbers] = _looked_up(shown[plain], labels, asked.images)
+    return named
 
 
-def _looked_up(
-    shown: np.ndarray, labels: np.ndarray, asked: np.ndarray, answers: np.ndarray
-) -> float:
+def _looked_up(shown: np.ndarray, labels: np.ndarray, asked: np.ndarray) -> np.ndarray:
     known, unseen = (_pattern(a).reshape(len(a), -1).astype(np.float32) for a in (shown, asked))
-    return float((labels[(unseen @ known.T).argmax(axis=1)] == answers).mean())
+    return np.asarray(labels[(unseen @ known.T).argmax(axis=1)])
 
 
 @lru_cache(maxsize=4)
-def _controls(case: Case) -> dict[str, float]:
+def _controls(case: Case) -> dict[str, np.ndarray]:
     """The look-up without augmentation, and with fresh shifts of up to two pixels.
 
     Kept, because they depend on the case alone.
     """
-    train, unseen = _letters(case, "train", N_TRAIN), _letters(case, "test", N_UNSEEN)
+    train, unseen = _letters(case, "train", N_TRAIN), case.unseen(unseen_images)
     rng = np.random.default_rng(case.seed)
     labels = np.tile(train.labels, VERSIONS)
     shifted = np.concatenate([_shift(train.images, rng) for _ in range(VERSIONS)])
     return {
-        "control": _looked_up(train.images, train.labels, unseen.images, unseen.labels),
-        "reference": _looked_up(shifted, labels, unseen.images, unseen.labels),
+        "control": _looked_up(train.images, train.labels, unseen.images),
+        "reference": _looked_up(shifted, labels, unseen.images),
     }
 
 
@@ -286,7 +294,7 @@ def _shift(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def judge(case: Case, evidence: Evidence) -> list[Finding]:
     """Six gates: fresh, complete, paired, evaluation left alone, in range, of use."""
-    return [*_gates(evidence), _teaches(evidence)]
+    return [*_gates(evidence), _teaches(case, evidence)]
 
 
 def _gates(evidence: Evidence) -> list[Finding]:
@@ -360,7 +368,7 @@ def _left_alone(evidence: Evidence) -> Finding:
     )
 
 
-def _teaches(evidence: Evidence) -> Finding:
+def _teaches(case: Case, evidence: Evidence) -> Finding:
     if evidence["taught"] is None:
         return TEACHES.finding(
             math.nan,
@@ -368,7 +376,11 @@ def _teaches(evidence: Evidence) -> Finding:
             means="",
             look_next="",
         )
-    taught, control, reference = (evidence[k] for k in ("taught", "control", "reference"))
+    labels = unseen_images(case.of_unseen()).labels
+    taught, control, reference = (
+        float((np.asarray(evidence[name]) == labels).mean())
+        for name in ("taught", "control", "reference")
+    )
     if evidence["moved"] < 0.05:
         means = (
             "The images change from epoch to epoch, by "
@@ -419,6 +431,8 @@ CHECKS = [
         collect=collect,
         judge=judge,
         untouched=untouched,
+        unseen=unseen_images,
+        measure=measure,
         seconds=2,
     ),
 ]

@@ -74,6 +74,11 @@ def _draw(case: Case, split: str) -> Images:
     return shores.draw(case.data, split, n, size=SIZE, seed=case.seed)
 
 
+def unseen_images(case: Case) -> Images:
+    """The clean images that the trained networks are asked about."""
+    return _draw(case, "test")
+
+
 def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
     """Augment the training images ten times; measure that; train on it where it is worth it."""
     steps = answer.steps
@@ -100,7 +105,6 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
         "spread": measured.spread,
         "kinship": measured.kinship,
         "predicted": None,
-        "control": None,
     }
     # A network is trained only where the gates before it are passed: otherwise it decides nothing.
     if all(f.holds for f in _gates_before_training(evidence)):
@@ -109,8 +113,12 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
         images = np.concatenate([x for x, _ in rounds])
         labels = np.concatenate([y for _, y in rounds])
         evidence["predicted"] = _train_and_predict(case, images, labels, steps)
-        evidence["control"] = _run_control(case)
     return evidence
+
+
+def measure_repair(case: Case, evidence: Evidence) -> dict[str, Any]:
+    """What the control says, where the answer was trained."""
+    return {"control": None if evidence["predicted"] is None else _run_control(case)}
 
 
 def _augmented(case: Case, augment: Any, train: Images) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -187,7 +195,7 @@ def _train_and_predict(
         learning_rate=LEARNING_RATE,
         seed=case.seed,
     )
-    unseen = _draw(case, "test").images / 255
+    unseen = case.unseen(unseen_images).images / 255
     return fw.predict(model, fw.from_images(unseen)).argmax(axis=1)
 
 
@@ -311,7 +319,7 @@ def _is_kin(evidence: Evidence) -> Finding:
 def _learns(case: Case, evidence: Evidence) -> Finding:
     learned = control = math.nan
     if evidence["predicted"] is not None:
-        labels = _draw(case, "test").labels
+        labels = unseen_images(case.of_unseen()).labels
         learned = float((np.asarray(evidence["predicted"]) == labels).mean())
         control = float((np.asarray(evidence["control"]) == labels).mean())
     return LEARNS.finding(
@@ -340,6 +348,8 @@ CHECKS = [
         collect=collect_repair,
         judge=judge_repair,
         untouched=untouched_repair,
+        unseen=unseen_images,
+        measure=measure_repair,
         seconds=2,
     ),
 ]

@@ -11,7 +11,7 @@ import numpy as np
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
 from grader.checks.verdict import number
-from grader.datasets import Images
+from grader.datasets import Images, UnlabelledImages
 from grader.instruments.capacity import (
     RATES,
     STEPS,
@@ -65,7 +65,7 @@ def _draw(case: Case, split: str, n: int) -> Images:
     return case.draw(split, n, SIZE)
 
 
-def _standardised(case: Case, images: Images, like: Images) -> Any:
+def _standardised(case: Case, images: Images | UnlabelledImages, like: Images) -> Any:
     assert case.fw is not None
     mean, std = like.images.mean(axis=(0, 1, 2)), like.images.std(axis=(0, 1, 2))
     return case.fw.from_images((images.images - mean) / std, case.device)
@@ -78,6 +78,11 @@ def _sick(case: Case, classes: int) -> Any:
 
 
 # ---- measuring -----------------------------------------------------------------------------------
+
+
+def unseen_images(case: Case) -> Images:
+    """The images that the trained models are asked about."""
+    return _draw(case, "test", N_TEST)
 
 
 def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
@@ -123,11 +128,15 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
     fw.set_seed(case.seed)
     own = _standardised(case, train, train)
     answer.train(model, own, fw.from_labels(train.labels, case.device))
-    x_unseen = _standardised(case, _draw(case, "test", N_TEST), train)
+    x_unseen = _standardised(case, case.unseen(unseen_images), train)
     evidence["seen"] = _predictions(case, model, x, classes)
     evidence["unseen"] = _predictions(case, model, x_unseen, classes)
-    evidence["control"] = _control_predictions(case)
     return evidence
+
+
+def measure_repair(case: Case, evidence: Evidence) -> dict[str, Any]:
+    """What the control says, where the answer was trained."""
+    return {} if evidence["seen"] is None else {"control": _control_predictions(case)}
 
 
 def _outputs(case: Case, model: Any, x: Any, classes: int) -> np.ndarray:
@@ -211,7 +220,7 @@ def _control_predictions(case: Case) -> dict[str, list[np.ndarray]]:
     assert fw is not None
     train, model = _draw(case, "train", N_TRAIN), _control(case)
     x = _standardised(case, train, train)
-    x_unseen = _standardised(case, _draw(case, "test", N_TEST), train)
+    x_unseen = _standardised(case, case.unseen(unseen_images), train)
     fw.train(model, x, train.labels, seed=case.seed, **CONTROL)
     classes = len(train.classes)
     return {
@@ -230,7 +239,7 @@ def judge_repair(case: Case, evidence: Evidence) -> list[Finding]:
         _holds(evidence),
         _priced(evidence),
         _reaches(SEEN, evidence, "seen", _draw(case, "train", N_TRAIN).labels),
-        _reaches(UNSEEN, evidence, "unseen", _draw(case, "test", N_TEST).labels),
+        _reaches(UNSEEN, evidence, "unseen", unseen_images(case.of_unseen()).labels),
     ]
 
 
@@ -330,7 +339,7 @@ def _reaches(threshold: Threshold, evidence: Evidence, name: str, labels: np.nda
 
 
 def _accuracy(predicted: list[Any], labels: np.ndarray) -> float:
-    return max(float((np.asarray(p) == labels).mean()) for p in predicted)
+    return max(float((np.asarray(p) == labels).mean()) for p in predicted[:2])
 
 
 def _priced(evidence: Evidence) -> Finding:
@@ -361,6 +370,8 @@ CHECKS = [
         collect=collect_repair,
         judge=judge_repair,
         untouched=lambda evidence: bool(evidence["untouched"]),
+        unseen=unseen_images,
+        measure=measure_repair,
         seconds=4,
     ),
 ]

@@ -11,12 +11,12 @@ import numpy as np
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
 from grader.checks.verdict import number
-from grader.datasets import Images
+from grader.datasets import Images, UnlabelledImages
 from grader.datasets.letters import LETTERS, paint_letters
 from grader.instruments.downsampling import (
     Downsampling,
     measure_downsampling,
-    measure_stages,
+    read_last_map,
 )
 
 SIZE, N_TRAIN, N_TEST = 20, 500, 300
@@ -60,7 +60,7 @@ def _letters(case: Case, split: str, n: int) -> Images:
     return painted
 
 
-def _standardised(case: Case, images: Images, like: Images) -> Any:
+def _standardised(case: Case, images: Images | UnlabelledImages, like: Images) -> Any:
     mean, std = like.images.mean(axis=(0, 1, 2)), like.images.std(axis=(0, 1, 2))
     return case.fw.from_images((images.images - mean) / std, case.device)
 
@@ -74,9 +74,14 @@ def idle_share(case: Case) -> float:
     return 100 * measure_downsampling(case.fw, model, x, train.labels).idle
 
 
+def unseen_images(case: Case) -> Images:
+    """The letters that the trained models are asked about."""
+    return _letters(case, "test", N_TEST)
+
+
 def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
     fw = case.fw
-    train, unseen = _letters(case, "train", N_TRAIN), _letters(case, "test", N_TEST)
+    train, unseen = _letters(case, "train", N_TRAIN), case.unseen(unseen_images)
     x, labels = _standardised(case, train, train), train.labels
     few, few_labels = x[:BATCH], labels[:BATCH]
 
@@ -90,10 +95,9 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
         "size": fw.parameter_count(model) / sick_size,
         "idle": math.nan,
         "most_idle": (0, 1, 0),
-        "read": math.nan,
+        "read": np.zeros(0, np.int64),
         "map": 0,
         "predicted": np.zeros(0, np.int64),
-        "control": np.zeros(0, np.int64),
     }
     # What does not pass here is not trained: the price of a training is what it would be about.
     if not (COSTS.holds(evidence["cost"]) and SIZED.holds(evidence["size"])):
@@ -110,43 +114,38 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
     if [a.shape for a in fw.get_state(model)] != before:
         raise AnswerError("`train` changed the shapes of the weights; train the model it is given.")
     x_unseen = _standardised(case, unseen, train)
-    stages = measure_stages(
-        fw, model, x[:N_READ], labels[:N_READ], x_unseen, unseen.labels, last_only=True
-    )
+    side, read = read_last_map(fw, model, x[:N_READ], labels[:N_READ], x_unseen, CLASSES)
     return evidence | {
-        "read": stages[-1].accuracy,
-        "map": stages[-1].side if len(stages) > 1 else 0,
+        "read": read,
+        "map": side,
         "predicted": fw.predict(model, x_unseen).argmax(axis=1),
-        "control": _control(case, x, labels, x_unseen).argmax(axis=1),
     }
 
 
-def _control(case: Case, x: Any, labels: np.ndarray, x_unseen: Any) -> np.ndarray:
-    """Logits of a network with three convolutions, trained for as long as the sick one.
+def measure_repair(case: Case, evidence: Evidence) -> dict[str, Any]:
+    """What the control says, where the answer was trained."""
+    return {"control": _control(case) if len(evidence["predicted"]) else []}
+
+
+@functools.lru_cache(maxsize=4)
+def _control(case: Case) -> np.ndarray:
+    """Classes named by a network with three convolutions, trained for as long as the sick one.
 
     They depend on the case only, so they are kept for the next answer to the same one.
     """
-    fw = case.fw
-    key = (case.framework, case.seed, case.data, str(case.device))
-    if key in _CONTROLS:
-        return _CONTROLS[key]
+    fw, train = case.fw, _letters(case, "train", N_TRAIN)
     fw.set_seed(case.seed)
     control = fw.small_network(SIZE, CLASSES, width=8, seed=case.seed, device=case.device)
     (logits,) = fw.outputs_after_training(
         control,
-        [(x, labels)],
-        x_unseen,
+        [(_standardised(case, train, train), train.labels)],
+        _standardised(case, case.unseen(unseen_images), train),
         steps=CONTROL_STEPS,
         batch_size=32,
         learning_rate=0.01,
         seed=case.seed,
     )
-    _CONTROLS.clear()
-    _CONTROLS[key] = logits
-    return logits
-
-
-_CONTROLS: dict[tuple[str, int, str, str], np.ndarray] = {}
+    return np.asarray(logits.argmax(axis=1))
 
 
 @functools.cache
@@ -203,7 +202,7 @@ def _same(one: list[np.ndarray], other: list[np.ndarray]) -> bool:
 
 def judge_repair(case: Case, evidence: Evidence) -> list[Finding]:
     """Five gates: multiply-adds, size, weights that meet pixels; the last map; unseen images."""
-    labels = _letters(case, "test", N_TEST).labels
+    labels = unseen_images(case.of_unseen()).labels
     return [
         _costs(evidence),
         _sized(evidence),
@@ -261,7 +260,8 @@ def _share(reached: float, control: float) -> float:
 
 
 def _reads(evidence: Evidence, labels: np.ndarray) -> Finding:
-    read, control, side = evidence["read"], _right(evidence["control"], labels), evidence["map"]
+    read, control = (_right(evidence[name], labels) for name in ("read", "control"))
+    side = evidence["map"]
     measured = (
         f"From the last map, {side} x {side} positions, a linear readout names "
         f"{number(100 * read)} % of unseen letters; a network with three convolutions names "
@@ -306,6 +306,8 @@ CHECKS = [
         collect=collect_repair,
         judge=judge_repair,
         untouched=lambda evidence: bool(evidence["untouched"]),
+        unseen=unseen_images,
+        measure=measure_repair,
         seconds=5,
     ),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
 from grader.checks.verdict import number
-from grader.datasets import Images
+from grader.datasets import Images, UnlabelledImages
 from grader.instruments.dead_units import measure_dead_units
 
 SIZE, N_TRAIN, N_TEST = 16, 320, 300
@@ -52,13 +53,12 @@ def _draw(case: Case, split: str, n: int) -> Images:
     return case.draw(split, n * classes // min(classes, len(KINDS)), SIZE).only(kinds)
 
 
-def _standardised(case: Case, images: Images, like: Images) -> Any:
+def _standardised(case: Case, images: Images | UnlabelledImages, like: Images) -> Any:
     mean, std = like.images.mean(axis=(0, 1, 2)), like.images.std(axis=(0, 1, 2))
     return case.fw.from_images((images.images - mean) / std, case.device)
 
 
 _READINGS: dict[tuple[str, int, str], float] = {}
-_CONTROLS: dict[tuple[str, int, str], np.ndarray] = {}
 
 
 def sick_hidden_dead_share(case: Case) -> float:
@@ -80,9 +80,14 @@ def _measured_dead_share(case: Case) -> float:
     return measure_dead_units(fw, model, x).hidden_dead_share
 
 
+def unseen_images(case: Case) -> Images:
+    """The images that the trained models are asked about."""
+    return _draw(case, "test", N_TEST)
+
+
 def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
     fw = case.fw
-    train, unseen = _draw(case, "train", N_TRAIN), _draw(case, "test", N_TEST)
+    train, unseen = _draw(case, "train", N_TRAIN), case.unseen(unseen_images)
     classes = len(train.classes)
     x, labels = _standardised(case, train, train), train.labels
     x_unseen = _standardised(case, unseen, train)
@@ -128,7 +133,6 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
         "predicted": logits.argmax(axis=1),
         "in_training": fw.predict_in_training(model, x_unseen).argmax(axis=1),
         "last_loss": fw.loss(model, x, labels, training=True),
-        "control": _control(case, classes, x, labels, x_unseen),
         "costs": fw.multiply_adds(model, x) / fw.multiply_adds(sick, x),
     }
 
@@ -176,22 +180,24 @@ def _same_program(
     )
 
 
-def _control(case: Case, classes: int, x: Any, labels: np.ndarray, x_unseen: Any) -> np.ndarray:
-    """Classes (N,) named by the same layers in health; trained once a process for every draw."""
-    fw, key = case.fw, (case.framework, case.seed, case.data)
-    if key not in _CONTROLS:
-        fw.set_seed(case.seed)
-        (logits,) = fw.outputs_after_training(
-            fw.plain_cnn(SIZE, classes),
-            [(x, labels)],
-            x_unseen,
-            steps=CONTROL_STEPS,
-            batch_size=32,
-            learning_rate=CONTROL_RATE,
-            seed=case.seed,
-        )
-        _CONTROLS[key] = logits.argmax(axis=1)
-    return _CONTROLS[key]
+@lru_cache(maxsize=4)
+def measure_control(case: Case) -> np.ndarray:
+    """Classes (N,) named by the same layers in health.
+
+    Kept, because it depends on the case alone.
+    """
+    fw, train = case.fw, _draw(case, "train", N_TRAIN)
+    fw.set_seed(case.seed)
+    (logits,) = fw.outputs_after_training(
+        fw.plain_cnn(SIZE, len(train.classes)),
+        [(_standardised(case, train, train), train.labels)],
+        _standardised(case, case.unseen(unseen_images), train),
+        steps=CONTROL_STEPS,
+        batch_size=32,
+        learning_rate=CONTROL_RATE,
+        seed=case.seed,
+    )
+    return np.asarray(logits.argmax(axis=1))
 
 
 def judge_repair(case: Case, evidence: Evidence) -> list[Finding]:
@@ -200,7 +206,7 @@ def judge_repair(case: Case, evidence: Evidence) -> list[Finding]:
         _alive(evidence),
         _free(evidence),
         _learns(evidence),
-        _unseen(evidence, _draw(case, "test", N_TEST).labels),
+        _unseen(evidence, unseen_images(case.of_unseen()).labels),
         _costs(evidence),
     ]
 
@@ -325,6 +331,8 @@ CHECKS = [
         collect=collect_repair,
         judge=judge_repair,
         untouched=lambda evidence: bool(evidence["untouched"]),
+        unseen=unseen_images,
+        measure=lambda case, evidence: {"control": measure_control(case)},
         seconds=4,
     ),
 ]

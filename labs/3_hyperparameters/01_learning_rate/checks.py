@@ -120,31 +120,44 @@ def positive_number(value: Any) -> float:
 
 
 def collect(case: Case, answer: Answer) -> dict[str, Any]:
-    """Let the learner's function pick a rate for each program, then train with it and a grid."""
+    """Let the learner's function pick a rate for each program."""
     pick = answer.pick_learning_rate
     if not callable(pick):
         raise AnswerError("`pick_learning_rate` is not a function; give a function of that name.")
-    return {"programs": [measure(case, program, pick) for program in programs(case)]}
+    return {"programs": [_pick(case, program, pick) for program in programs(case)]}
 
 
-def measure(case: Case, program: Program, pick: Any) -> dict[str, Any]:
-    """The learner's rate for one program, and the loss at the end for it and for the grid."""
+def _images(case: Case, program: Program) -> tuple[Any, np.ndarray, int]:
+    """What a program is trained on: images as the framework's, labels, number of classes."""
+    assert case.fw is not None
+    train = case.draw("train", N_TRAIN, program.size)
+    x = case.fw.from_images(train.images, case.device) / 127.5 - 1
+    return x, train.labels, len(train.classes)
+
+
+def _fresh(case: Case, program: Program, classes: int) -> Any:
+    assert case.fw is not None
+    return case.fw.small_network(
+        program.size, classes, width=program.width, seed=case.seed, device=case.device
+    )
+
+
+def _loss(case: Case, program: Program) -> Any:
+    assert case.fw is not None
+    return case.fw.cross_entropy(reduction=program.reduction, weight=program.weight)
+
+
+def _pick(case: Case, program: Program, pick: Any) -> dict[str, Any]:
+    """The learner's rate for one program, and the steps that were taken to find it."""
     fw = case.fw
     assert fw is not None
-    train = case.draw("train", N_TRAIN, program.size)
-    x = fw.from_images(train.images, case.device) / 127.5 - 1
-    y = fw.from_labels(train.labels, case.device)
-    loss_function = fw.cross_entropy(reduction=program.reduction, weight=program.weight)
+    x, labels, classes = _images(case, program)
+    y = fw.from_labels(labels, case.device)
+    loss_function = _loss(case, program)
     counters = []
 
-    def fresh() -> Any:
-        return fw.small_network(
-            program.size, len(train.classes), width=program.width, seed=case.seed,
-            device=case.device,
-        )  # fmt: skip
-
     def build_model() -> Any:
-        model = fresh()
+        model = _fresh(case, program, classes)
         counters.append(fw.count_training_calls(model))
         return model
 
@@ -156,19 +169,38 @@ def measure(case: Case, program: Program, pick: Any) -> dict[str, Any]:
             f"{MOST_STEPS}. A search that costs more than the training is no help: how many steps "
             "does it take to see that a loss falls, or that it does not?"
         )
+    return {"rate": rate, "steps": steps}
+
+
+def measure(case: Case, evidence: Evidence) -> dict[str, Any]:
+    """Train each program with the rate that was picked, and with a grid."""
+    picked = [dict(one) for one in evidence["programs"]]
+    pairs = zip(picked, programs(case), strict=True)
+    return {"programs": [{**one, **_train(case, p, float(one["rate"]))} for one, p in pairs]}
+
+
+def _train(case: Case, program: Program, rate: float) -> dict[str, Any]:
+    """The loss of one program at the start, and at the end for a rate and for the grid.
+
+    Raises:
+        ValueError: a rate that `positive_number` would not have let through.
+    """
+    if not (math.isfinite(rate) and rate > 0):
+        raise ValueError(f"a learning rate of {rate}")
+    fw = case.fw
+    assert fw is not None
+    x, labels, classes = _images(case, program)
     rates = [rate * program.scale, *GRID]
     losses = fw.train_at_rates(
-        fresh(),
+        _fresh(case, program, classes),
         x,
-        train.labels,
+        labels,
         rates=np.tile(np.array(rates)[:, None] / program.scale, (1, STEPS)),
         batch_size=program.batch,
-        loss_function=loss_function,
+        loss_function=_loss(case, program),
         seed=case.seed,
     )
     return {
-        "rate": rate,
-        "steps": steps,
         "start": float(losses[0, 0]),
         "ends": losses[:, -LAST:].mean(axis=1),  # NaN where the loss was not finite to the end
     }
@@ -253,6 +285,8 @@ CHECKS = [
         collect=collect,
         judge=judge,
         untouched=untouched,
+        measure=measure,
+        measured_inside=False,
         seconds=5,
     ),
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -91,6 +92,11 @@ def used_over_fresh(case: Case) -> float:
     return norm(pile) / norm(fresh)
 
 
+def unseen_images(case: Case) -> Images:
+    """The images that the trained models are asked about."""
+    return _draw(case, "test", N_TEST)
+
+
 def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
     """The echo; and for a loop that rests, three trainings, beside a healthy loop."""
     if not callable(answer.train):
@@ -147,7 +153,7 @@ def _piles(
 
 def _trainings(case: Case, train: Callable[..., Any]) -> dict[str, Any]:
     fw = case.fw
-    seen, unseen = _draw(case, "train", N_TRAIN), _draw(case, "test", N_TEST)
+    seen, unseen = _draw(case, "train", N_TRAIN), case.unseen(unseen_images).images
     classes, images = len(seen.classes), seen.standardised()
     x = fw.from_images(images, case.device)
     x_unseen = fw.from_images(unseen.standardised(seen), case.device)
@@ -178,7 +184,6 @@ def _trainings(case: Case, train: Callable[..., Any]) -> dict[str, Any]:
         "trained": True,
         "classes": classes,
         "losses": losses,
-        "control": _control(case, classes, x, seen.labels, x_unseen),
         **found,
     }
 
@@ -187,20 +192,26 @@ def _network(case: Case, classes: int) -> Any:
     return case.fw.steady_network(SIZE, classes, seed=case.seed, device=case.device)
 
 
-_CONTROLS: dict[tuple[str, int, str], np.ndarray] = {}
+@lru_cache(maxsize=4)
+def measure_control(case: Case) -> np.ndarray:
+    """Classes (N,) named after plain gradient descent.
+
+    Kept, because it depends on the case alone.
+    """
+    fw, seen = case.fw, _draw(case, "train", N_TRAIN)
+    model = _network(case, len(seen.classes))
+    x = fw.from_images(seen.standardised(), case.device)
+    fw.train(
+        model, x, seen.labels, steps=STEPS, batch_size=BATCH, learning_rate=RATES[1], momentum=0.0,
+        seed=case.seed,
+    )  # fmt: skip
+    x_unseen = fw.from_images(case.unseen(unseen_images).standardised(seen), case.device)
+    return np.asarray(fw.predict(model, x_unseen).argmax(axis=1))
 
 
-def _control(case: Case, classes: int, x: Any, labels: np.ndarray, x_unseen: Any) -> np.ndarray:
-    """Classes (N,) named after plain gradient descent; once a process for every draw."""
-    key = (case.framework, case.seed, case.data)
-    if key not in _CONTROLS:
-        model = _network(case, classes)
-        case.fw.train(
-            model, x, labels, steps=STEPS, batch_size=BATCH, learning_rate=RATES[1], momentum=0.0,
-            seed=case.seed,
-        )  # fmt: skip
-        _CONTROLS[key] = case.fw.predict(model, x_unseen).argmax(axis=1)
-    return _CONTROLS[key]
+def measure_repair(case: Case, evidence: Evidence) -> dict[str, Any]:
+    """What the control says, where the answer was trained."""
+    return {"control": measure_control(case)} if evidence["trained"] else {}
 
 
 def judge_repair(case: Case, evidence: Evidence) -> list[Finding]:
@@ -208,7 +219,7 @@ def judge_repair(case: Case, evidence: Evidence) -> list[Finding]:
     rests = _rests(evidence)
     if not evidence["trained"]:
         return [rests, *(_not_measured(gate) for gate in (COVERS, LEARNS, UNSEEN))]
-    labels = _draw(case, "test", N_TEST).labels
+    labels = unseen_images(case.of_unseen()).labels
     return [rests, _covers(evidence), _learns(evidence), _unseen(evidence, labels)]
 
 
@@ -324,6 +335,8 @@ CHECKS = [
         collect=collect_repair,
         judge=judge_repair,
         untouched=lambda evidence: bool(evidence["untouched"]),
+        unseen=unseen_images,
+        measure=measure_repair,
         seconds=3,
     ),
 ]

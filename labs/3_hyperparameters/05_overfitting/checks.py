@@ -71,6 +71,11 @@ def _draw(case: Case, split: str, n: int) -> Images:
     return add_owners(add_grain(drawn, GRAIN, split, case.seed), split, case.seed)
 
 
+def unseen_images(case: Case) -> Images:
+    """The plots that the trained models are asked about."""
+    return _draw(case, "test", N_UNSEEN)
+
+
 def _renumbered(case: Case, labels: np.ndarray, classes: int) -> np.ndarray:
     """Other numbers for the classes, so that only images that were handed in fit the labels."""
     order = np.random.default_rng([case.seed % 2**32, 5]).permutation(classes)
@@ -138,7 +143,7 @@ def _losses(case: Case, model: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     """Loss on training and validation images, not in training, and logits of the unseen ones."""
     fw = case.fw
     assert fw is not None
-    unseen = _draw(case, "test", N_UNSEEN)
+    unseen = case.unseen(unseen_images)
     train = _draw(case, "train", N_TRAIN)
     x = fw.from_images(unseen.standardised(train), case.device)
     return {
@@ -176,7 +181,15 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
     evidence["trained"] = _losses(case, model, given)
     evidence["trained"]["curve"] = curve
     evidence["untouched"] = sick and _alike(curve, history["logged"])
-    return evidence | {"sick": control["end"], "control": control["lowest"]}
+    return evidence
+
+
+def measure_repair(case: Case, evidence: Evidence) -> dict[str, Any]:
+    """The sick program's model at the end and at its lowest, where the answer was trained."""
+    if evidence["trained"] is None:
+        return {}
+    _, control = _control(case)
+    return {"sick": control["end"], "control": control["lowest"]}
 
 
 def _alike(curve: np.ndarray, logged: Any) -> bool:
@@ -360,7 +373,7 @@ def _training_gates(case: Case, evidence: Evidence) -> list[Finding]:
             )
             for limit in (LOWEST, TRAINED, GAP, UNSEEN)
         ]
-    unseen = _draw(case, "test", N_UNSEEN)
+    unseen = unseen_images(case.of_unseen())
     labels = _renumbered(case, unseen.labels, len(unseen.classes))
     guessing = math.log(evidence["classes"])
     mine, sick, control = (
@@ -451,6 +464,8 @@ CHECKS = [
         collect=collect_repair,
         judge=judge_repair,
         untouched=lambda evidence: bool(evidence["untouched"]),
+        unseen=unseen_images,
+        measure=measure_repair,
         seconds=8,
     ),
 ]

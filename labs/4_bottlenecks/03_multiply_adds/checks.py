@@ -86,7 +86,7 @@ def collect_trace(case: Case, answer: Answer) -> dict[str, Any]:
         raise AnswerError(
             f"`hot_layer` is {layer!r}; give the number of a row of the table, 1 to {len(adds)}."
         )
-    return {"untouched": False, "operation": operation, "layer": int(layer), "adds": adds}
+    return {"untouched": False, "operation": operation, "layer": int(layer)}
 
 
 def judge_trace(case: Case, evidence: Evidence) -> list[Finding]:
@@ -135,6 +135,11 @@ def _standardised(case: Case, images: np.ndarray, like: Images) -> Any:
     return case.fw.from_images((images - mean) / std, case.device)
 
 
+def unseen_images(case: Case) -> Images:
+    """The images that the trained models are asked about."""
+    return _draw(case, "test", N_TEST)
+
+
 def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
     """Count the fresh model; train and ask it only where its price is right."""
     fw = case.fw
@@ -165,8 +170,6 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
         "entered": 0,
         "seen": [],
         "unseen": [],
-        "peers_seen": [],
-        "peers_unseen": [],
     }
     # What does not pass here is not trained: the price of a training is what it would be about.
     if not PRICE.holds(evidence["price"]):
@@ -181,11 +184,15 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
     evidence["entered"] = passes().total if passes else 0
     if [a.shape for a in fw.get_state(model)] != shapes:
         raise AnswerError("`train` changed the shapes of the weights; train the model it is given.")
-    unseen = _draw(case, "test", N_TEST)
+    unseen = case.unseen(unseen_images)
     evidence["seen"] = _predictions(fw, model, x)
     evidence["unseen"] = _predictions(fw, model, _standardised(case, unseen.images, train))
-    evidence |= _of_the_peers(case)
     return evidence
+
+
+def measure_repair(case: Case, evidence: Evidence) -> dict[str, Any]:
+    """What the colleague's network says, where the answer was trained."""
+    return _of_the_peers(case) if evidence["seen"] else {"peers_seen": [], "peers_unseen": []}
 
 
 def _predictions(fw: Any, model: Any, x: Any) -> list[np.ndarray]:
@@ -202,7 +209,7 @@ def _of_the_peers(case: Case) -> dict[str, list[np.ndarray]]:
     """What the colleague's network says after each training; kept for the next answer."""
     fw = case.fw
     assert fw is not None
-    train, unseen = _draw(case, "train", N_TRAIN), _draw(case, "test", N_TEST)
+    train, unseen = _draw(case, "train", N_TRAIN), case.unseen(unseen_images)
     x = _standardised(case, train.images, train)
     asked = np.concatenate([train.images, unseen.images])
     logits = []
@@ -257,7 +264,7 @@ def judge_repair(case: Case, evidence: Evidence) -> list[Finding]:
         _priced(evidence),
         _learned(evidence, _draw(case, "train", N_TRAIN).labels),
         _recognised(
-            evidence, _draw(case, "test", N_TEST).labels, _draw(case, "train", N_TRAIN).labels
+            evidence, unseen_images(case.of_unseen()).labels, _draw(case, "train", N_TRAIN).labels
         ),
         _worked(evidence, len(_draw(case, "train", N_TRAIN).labels)),
     ]
@@ -300,7 +307,7 @@ def _share(evidence: Evidence, name: str, labels: np.ndarray) -> tuple[float, fl
         [float((np.asarray(classes) == labels).mean()) for classes in evidence[key]]
         for key in (name, f"peers_{name}")
     )
-    reached, peer = max(right), sum(of_peers) / len(of_peers)
+    reached, peer = max(right[:2]), sum(of_peers) / len(of_peers)
     guessing = 1 / evidence["classes"]
     share = (reached - guessing) / (peer - guessing) if peer > guessing else math.nan
     return share, reached, peer
@@ -606,6 +613,8 @@ CHECKS = [
         collect=collect_trace,
         judge=judge_trace,
         untouched=lambda evidence: bool(evidence["untouched"]),
+        measure=lambda case, evidence: {"adds": _costs_of_the_sick(case).multiply_adds},
+        measured_inside=False,
         seconds=1,
         when_passed="The operation and the layer are those that compute most.",
     ),
@@ -623,6 +632,8 @@ CHECKS = [
         collect=collect_repair,
         judge=judge_repair,
         untouched=lambda evidence: bool(evidence["untouched"]),
+        unseen=unseen_images,
+        measure=measure_repair,
         seconds=5,
     ),
     Check(

@@ -1,0 +1,104 @@
+"""Unseen images without their labels: what a kernel is handed while its notebook is graded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from grader.datasets.images import Images, standardise
+from grader.errors import ClinicError
+
+
+class LabelsWithheld(ClinicError):
+    """Somebody asked for labels where they are not: in the process whose answer is graded."""
+
+
+@dataclass(frozen=True, eq=False)
+class UnlabelledImages:
+    """Images whose labels stay with the grader; otherwise like `Images`.
+
+    Attributes:
+        images: (N, size, size, 3), of the type that the check draws.
+        classes: the names, in the order of the labels.
+        given: int64 (N,), labels that the images carry, right or wrong, where those are what an
+            answer is to look through; None where there are none.
+    """
+
+    images: np.ndarray
+    classes: tuple[str, ...]
+    given: np.ndarray | None = None
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Not here.
+
+        Raises:
+            LabelsWithheld: always.
+        """
+        raise LabelsWithheld(
+            "The labels of unseen images are not in this process; hand over predictions, and they "
+            "are compared where the labels are."
+        )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, n: int) -> UnlabelledImages:
+        """The first `n`."""
+        return self.pick(np.arange(min(n, len(self))))
+
+    def pick(self, index: np.ndarray) -> UnlabelledImages:
+        """Those at `index` (integers or a mask), in that order, copied."""
+        given = None if self.given is None else self.given[index]
+        return replace(self, images=self.images[index], given=given)
+
+    def standardised(self, like: Images) -> np.ndarray:
+        """Each channel by mean and deviation of `like`, float64 (N, size, size, 3)."""
+        return standardise(self.images, like.images)
+
+
+def without_labels(images: Images | UnlabelledImages) -> UnlabelledImages:
+    """The same images in the same order."""
+    if isinstance(images, UnlabelledImages):
+        return images
+    return UnlabelledImages(images.images, images.classes)
+
+
+def write(path: Path, sets: Mapping[str, UnlabelledImages]) -> None:
+    """Write named sets to one file: pixels, classes, and labels that are to be looked through."""
+    arrays: dict[str, np.ndarray] = {}
+    for name, images in sets.items():
+        arrays[f"{name}.images"] = images.images
+        arrays[f"{name}.classes"] = np.array(images.classes)
+        if images.given is not None:
+            arrays[f"{name}.given"] = images.given
+    with path.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+
+
+def read(path: Path) -> dict[str, UnlabelledImages]:
+    """Read the sets back by name.
+
+    Raises:
+        ClinicError: the file is not there or is none of ours.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+        names = [key.removesuffix(".images") for key in arrays if key.endswith(".images")]
+        return {
+            name: UnlabelledImages(
+                arrays[f"{name}.images"],
+                tuple(map(str, arrays[f"{name}.classes"])),
+                arrays.get(f"{name}.given"),
+            )
+            for name in names
+        }
+    except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
+        raise ClinicError(
+            f"The images handed in for grading cannot be read ({error}); grade again."
+        ) from None
