@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import subprocess
@@ -111,6 +112,19 @@ def _parser() -> argparse.ArgumentParser:
     demo = command("demo", _demo, "grade a small class through nbgrader")
     demo.add_argument("--folder", type=Path, default=Path("demo"))
 
+    grade = command("autograde", _autograde, "grade what was handed in for an assignment")
+    grade.add_argument("assignment", metavar="ASSIGNMENT", help="such as pytorch-1-data")
+    grade.add_argument(
+        "--student", action="append", metavar="S", help="only this one; may be repeated"
+    )
+    grade.add_argument("--processes", type=_positive, help="kernels at a time; one a core")
+    grade.add_argument("--force", action="store_true", help="grade unchanged work again as well")
+    grade.add_argument("--unsafe", action="store_true", help="run submissions without the sandbox")
+    grade.add_argument("--cluster", metavar="WHERE", help="a Dask cluster instead of this machine")
+    grade.add_argument(
+        "--resources", type=_resources, default={}, metavar="R", help="of its workers: GPU=1"
+    )
+
     bench = command("bench", _bench, "show the speed of the parts on this machine")
     bench.add_argument("parts", nargs="*", metavar="PART", help="small, checks, notebooks, class")
     return parser
@@ -121,6 +135,14 @@ def _part(text: str) -> slice:
     if not found or not 1 <= int(found[1]) <= int(found[2]):
         raise argparse.ArgumentTypeError(f"{text!r} is not a part such as 2/3")
     return slice(int(found[1]) - 1, None, int(found[2]))
+
+
+def _resources(text: str) -> dict[str, float]:
+    try:
+        pairs = [part.split("=") for part in text.split(",")]
+        return {name.strip(): float(amount) for name, amount in pairs}
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form GPU=1") from None
 
 
 def _positive(text: str) -> int:
@@ -137,6 +159,16 @@ def _root() -> Path:
             return folder
     raise ClinicError(
         f"{Path.cwd()} is not inside a course; run this in a clone of the repository."
+    )
+
+
+def _course_folder() -> Path:
+    """The nearest folder upwards that nbgrader would take for a course."""
+    for folder in (Path.cwd(), *Path.cwd().parents):
+        if (folder / "nbgrader_config.py").is_file():
+            return folder
+    raise ClinicError(
+        f"{Path.cwd()} is not inside a course; run this where nbgrader_config.py is, or below."
     )
 
 
@@ -316,6 +348,27 @@ def _demo(options: argparse.Namespace) -> int:
     from grader.harness import demo
 
     return demo.demo(_root(), options.folder)
+
+
+def _autograde(options: argparse.Namespace) -> int:
+    from grader.harness.autograde import autograde
+
+    with contextlib.ExitStack() as stack:
+        workers = None
+        if options.cluster:
+            from grader.harness.cluster import connect
+
+            workers = connect(options.cluster, options.resources)
+            stack.callback(workers.close)
+        return autograde(
+            _course_folder(),
+            options.assignment,
+            options.student,
+            processes=options.processes,
+            force=options.force,
+            shut_in=not options.unsafe,
+            workers=workers,
+        )
 
 
 def _bench(options: argparse.Namespace) -> int:

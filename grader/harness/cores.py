@@ -13,6 +13,13 @@ _THREADS = (
 )
 
 
+def available() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def share_cores(processes: int) -> None:
     """Limit the threads of this process's kernels, which inherit its environment.
 
@@ -21,6 +28,5 @@ def share_cores(processes: int) -> None:
     Args:
         processes: how many like this one run at the same time.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     for name in _THREADS:
-        os.environ.setdefault(name, str(max(1, (cores or 1) // processes)))
+        os.environ.setdefault(name, str(max(1, available() // processes)))

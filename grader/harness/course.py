@@ -219,7 +219,7 @@ def generate_feedback(
 
     written = {}
     for student in students if students is not None else _students(root, assignment):
-        if not (root / "autograded" / student / assignment).is_dir():
+        if not any((root / "autograded" / student / assignment).glob("*.ipynb")):
             continue
         step = _convert(GenerateFeedback, root, assignment, student, force=True)
         if not step.succeeded:
@@ -242,10 +242,15 @@ def load_config(root: Path) -> Config:
     return config
 
 
-def _course(root: Path, assignment: str, student: str) -> CourseDirectory:
+def directory(root: Path) -> CourseDirectory:
+    """A course folder as nbgrader describes it: names of its parts, the gradebook's address."""
     from nbgrader.coursedir import CourseDirectory
 
-    course = CourseDirectory(config=load_config(root))
+    return CourseDirectory(config=load_config(root))
+
+
+def _course(root: Path, assignment: str, student: str) -> CourseDirectory:
+    course = directory(root)
     course.assignment_id, course.student_id = assignment, student
     return course
 

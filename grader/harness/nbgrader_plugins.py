@@ -6,16 +6,12 @@ nbgrader's own steps stay; these classes stand where its configuration allows ot
 
 from __future__ import annotations
 
-import copy
 import os
-import tempfile
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import nbformat
 from jupyter_client.manager import AsyncKernelManager
-from nbclient.exceptions import DeadKernelError
 from nbconvert.exporters import NotebookExporter
 from nbformat import NotebookNode
 from nbformat.v4 import new_notebook
@@ -24,27 +20,19 @@ from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import Execute, NbGraderPreprocessor
 from traitlets import Integer
 
-from grader.checks import evidence
 from grader.errors import ClinicError
-from grader.harness.judging import (
-    TIMEOUT,
-    Graded,
-    Stop,
-    grade_notebook,
-    plain_output,
-    show_grade,
-)
-from grader.harness.markdown import to_markdown
-from grader.harness.rebuild import (
-    Difference,
-    cell_name,
-    is_answer,
-    is_check,
-    read_submission,
-    rebuild,
+from grader.harness.gradebook import enter_checks
+from grader.harness.grading import check_results, show_grades
+from grader.harness.judging import Stop, grade_notebook
+from grader.harness.rebuild import Difference, read_submission, rebuild
+from grader.harness.running import (
+    CELL_SECONDS,
+    MOST_TIMEOUTS,
+    NOTEBOOK_SECONDS,
+    Conditions,
+    run,
 )
 from grader.harness.secrets import learner_secret
-from grader.harness.serving import serve
 
 Resources = dict[str, Any]
 KEY = "submission"  # where the notebook's cnn_clinic metadata keeps what rebuilding found
@@ -111,7 +99,7 @@ def _course(configurable: Any) -> CourseDirectory:
     raise ClinicError("This preprocessor works inside nbgrader; put it into nbgrader_config.py.")
 
 
-def _secret(preprocessor: NbGraderPreprocessor, resources: Resources) -> str:
+def _secret(preprocessor: Any, resources: Resources) -> str:
     ids = resources["nbgrader"]
     return learner_secret(Path(_course(preprocessor).root), ids["student"], ids["assignment"])
 
@@ -127,71 +115,40 @@ def _source(course: CourseDirectory, assignment: str, name: str) -> NotebookNode
 
 
 class ExecuteAnswers(Execute):
-    """Runs a rebuilt notebook in an empty folder; a kernel that dies ends this notebook only.
+    """Runs a rebuilt notebook as `grader autograde` does; see `grader.harness.running`.
 
-    `timeout` is for one cell. After `most_timeouts` cells ran into it the rest is not run: a kernel
-    that does not answer an interrupt would use up the time of every cell that follows.
+    `timeout` is for one cell.
     """
 
-    most_timeouts = Integer(2, help="cells that may run out of time before the rest is left").tag(
+    most_timeouts = Integer(
+        MOST_TIMEOUTS, help="cells that may run out of time before the rest is left"
+    ).tag(config=True)
+    notebook_timeout = Integer(NOTEBOOK_SECONDS, help="seconds for a whole notebook").tag(
         config=True
     )
 
     def preprocess(
         self, nb: NotebookNode, resources: Any = None, km: AsyncKernelManager | None = None
     ) -> tuple[NotebookNode, Resources]:
-        self._stop: Stop | None = None
-        self._timeouts = 0
-        late = f"it ran longer than {self.timeout} s and was stopped"
-        self.error_on_timeout = {"ename": TIMEOUT, "evalue": late, "traceback": [late]}
         if nb.metadata.get("cnn_clinic", {}).get(KEY, {}).get("unreadable"):
             return nb, resources
-        metadata = copy.deepcopy(nb.metadata)
-        path = resources["metadata"].get("path")
-        # Files beside the notebook would be imported before the real modules of their name.
-        with tempfile.TemporaryDirectory(prefix="grading-", ignore_cleanup_errors=True) as folder:
-            handed_in = serve(nb, _secret(self, resources), Path(folder))
-            self._environment = os.environ | handed_in
-            resources["metadata"]["path"] = folder
-            try:
-                nb, resources = super().preprocess(nb, resources, km)
-            finally:
-                resources["metadata"]["path"] = path
-        nb.metadata = metadata  # a kernel can put widgets into it
-        if self._stop is not None:
-            nb.metadata["cnn_clinic"][KEY]["stop"] = [self._stop.cell, self._stop.sentence]
+        ran = run(nb, self.conditions(_secret(self, resources)))
+        if ran.stop is not None:
+            nb.metadata["cnn_clinic"][KEY]["stop"] = [ran.stop.cell, ran.stop.sentence]
         return nb, resources
 
-    def setup_kernel(self, **kwargs: Any) -> AbstractContextManager[None]:
-        return super().setup_kernel(env=self._environment, **kwargs)
-
-    def preprocess_cell(
-        self, cell: NotebookNode, resources: Resources, index: int
-    ) -> tuple[NotebookNode, Resources]:
-        if self._stop is not None or cell.cell_type != "code":
-            return cell, resources
-        name = cell_name(cell)
-        try:
-            cell, resources = super().preprocess_cell(cell, resources, index)
-        except DeadKernelError:
-            self._end(name, "The Python process ended")
-        except Exception as error:
-            # nbclient trips over messages that a kernel should never send.
-            self._end(name, f"Running the notebook failed ({type(error).__name__})")
-        keep = {evidence.MIME} if is_check(cell) else set[str]()
-        outputs = [plain_output(output, keep) for output in cell.outputs]
-        cell.outputs = [output for output in outputs if output.get("data") != {}]
-        if any(output.get("ename") == TIMEOUT for output in cell.outputs):
-            self._timeouts += 1
-            if self._timeouts >= self.most_timeouts:
-                self._end(
-                    name, f"{self._timeouts} cells ran longer than {self.timeout} s, the last"
-                )
-        return cell, resources
-
-    def _end(self, cell: str, what: str) -> None:
-        sentence = f"{what} in the cell '{cell}', so this check could not be measured."
-        self._stop = Stop(cell, sentence)
+    def conditions(self, secret: str) -> Conditions:
+        """What the configuration says of running a notebook."""
+        return Conditions(
+            cell_seconds=self.timeout or CELL_SECONDS,
+            notebook_seconds=self.notebook_timeout,
+            most_timeouts=self.most_timeouts,
+            start_seconds=self.startup_timeout,
+            output_seconds=self.iopub_timeout,
+            kernel=self.kernel_name,
+            arguments=tuple(self.extra_arguments),
+            secret=secret,
+        )
 
 
 class SaveVerdicts(NbGraderPreprocessor):
@@ -207,24 +164,13 @@ class SaveVerdicts(NbGraderPreprocessor):
         if found.get("unreadable"):
             stop = Stop("", found["unreadable"])
         graded = grade_notebook(nb, differences, stop, secret=_secret(self, resources))
-        by_cell = {one.cell: one for one in graded}
-        for cell in nb.cells:
-            if is_check(cell):
-                show_grade(cell, by_cell[cell_name(cell)])
-        self._save(nb, graded, resources["nbgrader"])
-        return nb, resources
-
-    def _save(self, nb: NotebookNode, graded: list[Graded], ids: dict[str, str]) -> None:
-        where = (ids["notebook"], ids["assignment"], ids["student"])
-        points = {cell_name(c): c.metadata.nbgrader["points"] for c in nb.cells if is_check(c)}
-        answers = {cell_name(c) for c in nb.cells if is_answer(c)}
+        checks = check_results(nb, graded)
+        show_grades(nb, graded)
+        ids = resources["nbgrader"]
         with Gradebook(ids["db_url"]) as gradebook:
-            for one in graded:
-                grade = gradebook.find_grade(one.cell, *where)
-                share = one.verdict.points / one.verdict.max_points
-                grade.auto_score = round(share * float(points[one.cell]), 2)
-                grade.needs_manual_grade = grade.manual_score is not None
-                if one.answer in answers:
-                    comment = gradebook.find_comment(one.answer, *where)
-                    comment.auto_comment = to_markdown(one.reason)
+            notebook = gradebook.find_submission_notebook(
+                ids["notebook"], ids["assignment"], ids["student"]
+            )
+            enter_checks(notebook, checks)
             gradebook.db.commit()
+        return nb, resources

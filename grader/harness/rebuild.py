@@ -71,7 +71,7 @@ def read_submission(path: Path) -> Submission:
         if path.stat().st_size > LARGEST_SUBMISSION:
             limit = LARGEST_SUBMISSION // 1_000_000
             return _unreadable(f"is larger than {limit} MB; clear its outputs and hand it in again")
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some editors write a mark first
     except UnicodeDecodeError:
         return _unreadable("is not text; hand in the .ipynb file itself")
     except OSError as error:
