@@ -7,7 +7,7 @@ export JUPYTER_CONFIG_DIR = $(CURDIR)/$(VENV)/jupyter
 export JUPYTER_DATA_DIR = $(CURDIR)/$(VENV)/share/jupyter
 export IPYTHONDIR = $(CURDIR)/$(VENV)/ipython
 
-.PHONY: help setup demo test lab run prove calibrate build bench lint clean
+.PHONY: help setup demo test lab run prove calibrate build bench sandbox lint clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -52,6 +52,13 @@ build: setup  ## write notebooks/ and solutions/ from labs/
 
 bench: setup  ## speed of the parts on this machine
 	$(BIN)/grader bench
+
+sandbox:  ## install bubblewrap, in which submissions are graded
+	@if command -v bwrap > /dev/null; then echo "bubblewrap is here: $$(bwrap --version)."; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+	  apt-get install --yes --quiet bubblewrap \
+	    || { apt-get update --quiet && apt-get install --yes --quiet bubblewrap; }; \
+	else echo "Install bubblewrap: sudo apt-get install bubblewrap (or dnf, pacman)."; exit 2; fi
 
 lint: setup  ## format, and say what is left
 	$(BIN)/ruff format .

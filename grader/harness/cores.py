@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-_THREADS = (
+THREADS = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -28,5 +28,5 @@ def share_cores(processes: int) -> None:
     Args:
         processes: how many like this one run at the same time.
     """
-    for name in _THREADS:
+    for name in THREADS:
         os.environ.setdefault(name, str(max(1, available() // processes)))

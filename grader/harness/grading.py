@@ -142,7 +142,7 @@ def _judged(
 def start_kernels(framework: str, shut_in: bool) -> None:
     """Let the kernels of this process start warm, in the sandbox where that is asked for."""
     if shut_in:
-        kernels.start_shut_in(framework)  # type: ignore[attr-defined]
+        kernels.start_shut_in(framework)
     else:
         kernels.start_warm(framework)
 

@@ -1,5 +1,7 @@
 """Kernels that start warm: forked from a process that has already imported the framework.
 
+`start_warm` forks them beside this process, `start_shut_in` inside bubblewrap.
+
 An ordinary Jupyter kernel provisioner, so nbgrader, nbclient and papermill use it unchanged. The
 standard library's fork server does the forking: it is one process with one thread that has
 imported what every notebook of a lab imports, and has run no operation of the framework.
@@ -7,6 +9,8 @@ imported what every notebook of a lab imports, and has run no operation of the f
 
 from __future__ import annotations
 
+import atexit
+import json
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -19,10 +23,14 @@ from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning import LocalProvisioner
 from jupyter_client.provisioning.factory import KernelProvisionerFactory
 
+from grader.errors import ClinicError
+from grader.harness import sandbox
 from grader.harness.secrets import kept_from_forks
 
 PROVISIONER = "cnn-clinic-warm"
 """Name of the entry point under `jupyter_client.kernel_provisioners`."""
+SHUT_IN = "cnn-clinic-shut-in"
+"""The same for kernels inside bubblewrap."""
 
 _PRELOAD = ("ipykernel.kernelapp", "ipykernel.ipkernel", "grader.checks.session")
 # ipykernel would set it before matplotlib is imported, which a forked kernel has behind it.
@@ -121,3 +129,96 @@ def _end_with_owner() -> None:
     assert owner is not None
     multiprocessing.connection.wait([owner.sentinel])
     os.killpg(os.getpgid(0), signal.SIGKILL)
+
+
+_server: sandbox.Server | None = None
+_modules: tuple[str, ...] = _PRELOAD
+_limits = sandbox.Limits()
+
+
+def start_shut_in(framework: str, limits: sandbox.Limits = _limits) -> None:
+    """Let every kernel that this process starts from now on be shut in, and start warm there.
+
+    Returns when the framework has been imported inside. Thread counts of the numerical libraries
+    are read at import: set their environment variables before.
+
+    Args:
+        framework: "pytorch", "tensorflow", or "" for none.
+
+    Raises:
+        ClinicError: kernels cannot be shut in here; see `sandbox.why_not`.
+    """
+    global _modules, _limits
+    stop_shut_in()
+    _modules = (*_PRELOAD, f"grader.frameworks.{framework}.warm") if framework else _PRELOAD
+    _limits = limits
+    os.environ.setdefault("MPLBACKEND", _BACKEND)
+    _running_server()
+    os.environ[KernelProvisionerFactory.default_provisioner_name_env] = SHUT_IN
+
+
+def stop_shut_in() -> None:
+    """End the server of shut-in kernels with all of them; later kernels start as is usual."""
+    global _server
+    if _server is not None:
+        _server.close()
+        _server = None
+    if os.environ.get(KernelProvisionerFactory.default_provisioner_name_env) == SHUT_IN:
+        del os.environ[KernelProvisionerFactory.default_provisioner_name_env]
+
+
+def _running_server() -> sandbox.Server:
+    """This process's server; a new one when there is none yet, or it has ended."""
+    global _server
+    if _server is not None and not _server.runs:
+        _server.close()
+        _server = None
+    if _server is None:
+        _server = sandbox.Server(_modules)
+        atexit.register(_server.close)
+    return _server
+
+
+class ShutInProvisioner(LocalProvisioner):
+    """Forks IPython kernels inside bubblewrap. Their working folder is their own scratch folder.
+
+    The kernel shares no file with this process but its sockets; it has a copy of each file that a
+    variable CNN_CLINIC_... names.
+    """
+
+    process: Any
+    ended: sandbox.Process | None = None  # the same, kept when jupyter_client lets go of it
+
+    async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
+        manager: Any = self.parent
+        self.server = _running_server()
+        self.folder = self.server.new_folder()
+        manager.transport = "ipc"
+        manager.ip = str(self.folder / sandbox.ADDRESS)
+        manager.connection_file = str(self.server.connection_file(self.folder))
+        return await super().pre_launch(**kwargs)
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
+        if "ipykernel_launcher" not in cmd or "-f" not in cmd:
+            raise ClinicError(
+                f"The kernel {self.kernel_spec.display_name!r} is not IPython's and cannot be "
+                "shut in; use the kernel 'python3'."
+            )
+        self.process = self.ended = self.server.start_kernel(
+            cmd[cmd.index("-f") + 2 :],
+            json.loads(self.server.connection_file(self.folder).read_text()),
+            self.server.take_in(self.folder, sandbox.environment(kwargs.get("env") or os.environ)),
+            _limits,
+        )
+        self.pid = self.process.pid
+        self.cwd = str(self.folder)
+        return self.connection_info
+
+    def why_ended(self) -> str:
+        """Which limit ended the kernel, as "it used more than ..."; "" when none did."""
+        return self.ended.why_ended() if self.ended is not None else ""
+
+    async def cleanup(self, restart: bool = False) -> None:
+        await super().cleanup(restart)
+        if self.ended is not None:
+            self.ended.close()
