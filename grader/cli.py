@@ -127,6 +127,8 @@ def _parser() -> argparse.ArgumentParser:
 
     bench = command("bench", _bench, "show the speed of the parts on this machine")
     bench.add_argument("parts", nargs="*", metavar="PART", help="small, checks, notebooks, class")
+    command("doctor", _doctor, "say what this machine can do, and what mends what it cannot")
+
     return parser
 
 
@@ -369,6 +371,16 @@ def _autograde(options: argparse.Namespace) -> int:
             shut_in=not options.unsafe,
             workers=workers,
         )
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from grader.harness import doctor
+
+    try:
+        root = _root()
+    except ClinicError:
+        return doctor.doctor(None)
+    return doctor.doctor(root)
 
 
 def _bench(options: argparse.Namespace) -> int:

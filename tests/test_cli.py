@@ -63,6 +63,16 @@ def test_the_labs_are_listed_in_the_order_of_the_course():
     assert listed
 
 
+@pytest.mark.slow
+def test_the_doctor_answers_anywhere_in_one_screen(tmp_path):
+    done = grader("doctor", cwd=tmp_path)
+    lines = done.stdout.splitlines()
+    assert done.returncode == 1
+    assert any(line.startswith("missing  course ") for line in lines)
+    assert lines[-1].startswith("Grading cannot work here yet: ")
+    assert "Traceback" not in done.stderr + done.stdout
+
+
 @pytest.mark.parametrize("framework", ["pytorch", "tensorflow"])
 def test_a_missing_framework_is_named_with_the_command_that_mends_it(framework, monkeypatch):
     from grader import frameworks

@@ -36,8 +36,10 @@ class TimedOut(WorkerLost):
 class Workers(Protocol):
     """Whatever runs tasks: local processes, or a cluster."""
 
-    slots: int
-    """Tasks that run at the same time."""
+    @property
+    def slots(self) -> int:
+        """Tasks that run at the same time."""
+        ...
 
     def submit(self, task: Task) -> Future[Done]:
         """Run a task; the future fails with `WorkerLost` when its worker died."""
