@@ -205,6 +205,17 @@ def test_what_cannot_be_run_says_why_and_is_tried_again_by_the_next_call(root, e
     assert points(root) == POINTS
 
 
+def test_a_worker_that_dies_while_work_is_graded_again_costs_no_grade(root):
+    call(root)
+
+    def fault(task, attempt):
+        raise WorkerLost("Its worker is gone.")
+
+    _, status, _ = call(root, Simulated(fault), force=True)
+    assert status == 1
+    assert points(root) == POINTS
+
+
 def test_a_score_by_hand_outlives_every_call(root):
     call(root)
     with gradebook_of(root) as opened:
@@ -500,7 +511,7 @@ def test_an_interrupt_of_the_command_ends_it_in_order(root):
     wait_until(lambda: not running(family), 30)
 
 
-def test_the_whole_class_is_limited_by_the_time_of_a_notebook(root):
+def test_a_notebook_has_a_time_limit_of_its_own_besides_that_of_its_cells(root):
     given = module.Given(root, tiny.ASSIGNMENT, False)
     submit(root, "slow", "import time\ntime.sleep(2.5)\n" + tiny.RIGHT)
     task = replace(given.task("slow", tiny.NOTEBOOK), notebook_seconds=2)

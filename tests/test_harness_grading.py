@@ -8,9 +8,11 @@ from dataclasses import replace
 import harness_course as tiny
 import nbformat
 import pytest
+from nbformat.v4 import new_output
 
 from grader.harness import grading
 from grader.harness.grading import Task, content_key, give_up, grade
+from grader.harness.judging import plain_output
 from grader.harness.rebuild import Submission, SubmittedCell
 
 
@@ -108,3 +110,11 @@ def test_a_task_that_was_given_up_is_tried_again_by_the_next_call(source):
     assert {c.outcome for c in done.result.checks} == {"not run"}
     assert "SIGKILL" in done.result.checks[0].reason
     assert done.result.answers["repair"] == tiny.RIGHT
+
+
+def test_text_that_no_file_can_hold_stops_nothing(source):
+    done = grade(task(source, Submission(unreadable="Half a pair: \ud800.")))
+    done.executed.encode()
+    assert done.result.checks[0].reason == "Not run. Half a pair: ?."
+    kept = plain_output(new_output("stream", text="half \ud800"))
+    assert kept.text == "half ?"

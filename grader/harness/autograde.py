@@ -249,7 +249,7 @@ class Given:
 
         try:
             return parse_utc(path.read_text(encoding="utf-8").strip())
-        except (ValueError, OverflowError):
+        except Exception:  # whatever its parsers stumble over
             return None
 
     def task(self, student: str, notebook: str) -> Task:
@@ -369,6 +369,7 @@ class _Call:
     def _take(self, news: tuple[batch.Name, Future[Done]] | None) -> None:
         if news is None:
             self._handle(batch.Stopped())
+            self._tell(f"Stopped; {self._batch.left} notebooks are left for the next call.")
             raise KeyboardInterrupt
         task, future = news
         try:
@@ -388,8 +389,7 @@ class _Call:
                 case batch.Save(name):
                     self._save(name, self._done.pop(name))
                 case batch.GiveUp(name, why):
-                    self._not_run.append(name)
-                    self._save(name, give_up(self._given.task(*name), why))
+                    self._give_up(name, why)
                 case batch.Enter(student):
                     self._enter(student)
 
@@ -403,6 +403,13 @@ class _Call:
         self._journal.kept(name)
         self._fresh[name.student] += 1
         self._bar.update()
+
+    def _give_up(self, name: batch.Name, why: str) -> None:
+        """Keep a result that says why; where the same work has one already, that one is right."""
+        self._not_run.append(name)
+        task = self._given.task(*name)
+        if self._given.known(task) is None:
+            self._save(name, give_up(task, why))
 
     def _enter(self, student: str) -> None:
         kept = self._given.kept(student)

@@ -26,6 +26,7 @@ from grader.harness import kernels
 from grader.harness.judging import (
     Graded,
     Stop,
+    encodable,
     grade_notebook,
     show_grade,
 )
@@ -128,14 +129,14 @@ def _judged(
         framework=task.framework,
         key=task.key,
         checks=checks,
-        stop=ran.stop.sentence if ran.stop else "",
+        stop=encodable(ran.stop.sentence) if ran.stop else "",
         misbehaved=ran.misbehaved,
         shut_in=task.shut_in,
         seconds=time.perf_counter() - start,
         graded_at=datetime.now(UTC).isoformat(timespec="seconds"),
         answers=answers_of(notebook),
     )
-    return Done(result, nbformat.writes(notebook))
+    return Done(result, encodable(nbformat.writes(notebook)))
 
 
 @functools.cache
@@ -177,12 +178,12 @@ def _check_result(cell: NotebookNode, one: Graded, check: Check) -> CheckResult:
         points=round(verdict.points / verdict.max_points * points, 2),
         max_points=points,
         outcome=verdict.outcome.value,
-        reason=one.reason,
+        reason=encodable(one.reason),
         metric=failing.metric if failing else "",
-        mistake=failing.means if failing else "",
+        mistake=encodable(failing.means) if failing else "",
         seconds=_seconds(cell),
         measured_inside=one.measured_inside,
-        notes=one.notes,
+        notes=tuple(map(encodable, one.notes)),
     )
 
 

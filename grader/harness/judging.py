@@ -272,8 +272,13 @@ def plain_output(output: NotebookNode, keep: Container[str] = ()) -> NotebookNod
     return new_output(kind if kind == "execute_result" else "display_data", data=kept)
 
 
+def encodable(text: str) -> str:
+    """The text without halves of surrogate pairs, which a kernel can send and no file can hold."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def _shorten(text: Any) -> str:
-    text = str(text)
+    text = encodable(str(text))
     if len(text) <= LONGEST_TEXT:
         return text
     return f"{text[:LONGEST_TEXT]}\n[{len(text) - LONGEST_TEXT} characters more were left out]"

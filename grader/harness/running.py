@@ -32,6 +32,7 @@ MOST_RECORDS = 2  # a check has one; a second is kept so that it is noticed
 CELL_SECONDS = 120
 NOTEBOOK_SECONDS = 600
 MOST_TIMEOUTS = 2
+_ENDED = "The Python process ended"
 _SHOWN = ("display_data", "execute_result", "update_display_data", "stream", "error")
 
 
@@ -133,7 +134,8 @@ class _Progress:
             client.begin_cell()
             client.execute_cell(cell, index, store_history=True)
         except DeadKernelError:
-            self._end(name, "The Python process ended")
+            why = client.why_ended()
+            self._end(name, f"The Python process ended, because {why}," if why else _ENDED)
         except Exception as error:
             # nbclient trips over messages that a kernel should never send.
             self._end(name, f"Running the notebook failed ({type(error).__name__})")
@@ -183,7 +185,13 @@ class _Client(NotebookClient):
         """Give the next cell its whole room; it cannot change what earlier ones have shown."""
         self._arrived, self._records = 0, 0
         self.flooded = False
+        self.clear_before_next_output = False
         self._display_id_map = {}
+
+    def why_ended(self) -> str:
+        """Which limit of the sandbox ended the kernel, "it used ..."; "" when none did."""
+        tell = getattr(getattr(self.km, "provisioner", None), "why_ended", None)
+        return tell() if tell is not None else ""
 
     def process_message(
         self, msg: dict[str, Any], cell: NotebookNode, cell_index: int

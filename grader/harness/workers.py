@@ -15,6 +15,7 @@ import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from grader.errors import ClinicError
@@ -23,6 +24,11 @@ from grader.harness.grading import Done, Task, grade, start_kernels
 
 SPARE_SECONDS = 90
 """What a worker may take beyond a notebook's own limit: to start, to judge, to clean up."""
+
+
+START_SECONDS = 300
+"""What a worker may take to import its framework, on a busy machine."""
+_STARTS = 3
 
 
 class WorkerLost(Exception):
@@ -69,7 +75,7 @@ class LocalWorkers:
         spare_seconds: float = SPARE_SECONDS,
     ) -> None:
         self.slots = processes
-        self._start = (framework, shut_in, processes, work)
+        self._order = _Order(framework, shut_in, processes, work)
         self._spare_seconds = spare_seconds
         self._tasks: queue.SimpleQueue[tuple[Task, Future[Done]] | None] = queue.SimpleQueue()
         self._closed = threading.Event()
@@ -91,7 +97,7 @@ class LocalWorkers:
         for _ in self._threads:
             self._tasks.put(None)
         for worker in self._workers:
-            worker.end()
+            worker.close()
         for thread in self._threads:
             thread.join()
 
@@ -101,13 +107,20 @@ class LocalWorkers:
             task, future = item
             try:
                 if not worker.alive:
-                    worker.start(*self._start)
-                    if self._closed.is_set():
-                        break
+                    worker.start(self._order)
                 future.set_result(worker.run(task, task.notebook_seconds + self._spare_seconds))
             except Exception as error:
                 future.set_exception(error)
-        worker.end()
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What a worker process is to be."""
+
+    framework: str | None
+    shut_in: bool
+    processes: int
+    work: Callable[[Task], Done]
 
 
 class _Worker:
@@ -116,25 +129,46 @@ class _Worker:
     def __init__(self) -> None:
         self._process: Any = None
         self._pipe: Any = None
+        self._closed = False
+        self._changing = threading.RLock()
 
     @property
     def alive(self) -> bool:
         return self._process is not None and self._process.is_alive()
 
-    def start(
-        self, framework: str | None, shut_in: bool, processes: int, work: Callable[[Task], Done]
-    ) -> None:
-        self.end()
-        # Spawned, not forked: an event loop, threads and open sockets do not survive a fork.
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        # Not a daemon in the sense of multiprocessing, which may have no children; it ends with
-        # this process all the same.
-        self._process = context.Process(
-            target=_be_worker, args=(theirs, framework, shut_in, processes, work), daemon=False
+    def start(self, order: _Order) -> None:
+        """Have a process that is ready for tasks.
+
+        Raises:
+            ClinicError: there is none to be had; that is no task's fault.
+        """
+        for _ in range(_STARTS):
+            self._spawn(order)
+            with contextlib.suppress(EOFError, OSError):
+                if self._pipe.poll(START_SECONDS):
+                    fault = self._pipe.recv()
+                    if fault is not None:
+                        raise fault
+                    return
+        how = _how_it_ended(self._process.exitcode)
+        raise ClinicError(
+            f"No worker process can be started here: the last one {how} before it could begin; "
+            "`grader doctor` says what this machine lacks."
         )
-        self._process.start()
-        theirs.close()
+
+    def _spawn(self, order: _Order) -> None:
+        with self._changing:
+            self.end()
+            if self._closed:
+                raise WorkerLost("The call has ended.")
+            # Spawned, not forked: an event loop, threads and open sockets do not survive a fork.
+            context = multiprocessing.get_context("spawn")
+            self._pipe, theirs = context.Pipe()
+            # Not a daemon in the sense of multiprocessing, which may have no children; it ends with
+            # this process all the same.
+            self._process = context.Process(target=_be_worker, args=(theirs, order), daemon=False)
+            self._process.start()
+            theirs.close()
 
     def run(self, task: Task, seconds: float) -> Done:
         try:
@@ -153,10 +187,18 @@ class _Worker:
         return answer
 
     def end(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.join()
-            self._pipe.close()
+        """End the process; the next task gets another."""
+        with self._changing:
+            if self._process is not None:
+                self._process.kill()
+                self._process.join()
+                self._pipe.close()
+
+    def close(self) -> None:
+        """End the process for good."""
+        with self._changing:
+            self._closed = True
+            self.end()
 
 
 def _how_it_ended(code: int | None) -> str:
@@ -166,26 +208,22 @@ def _how_it_ended(code: int | None) -> str:
     return "ended by itself"
 
 
-def _be_worker(
-    pipe: Any, framework: str | None, shut_in: bool, processes: int, work: Callable[[Task], Done]
-) -> None:
+def _be_worker(pipe: Any, order: _Order) -> None:
     """Run tasks until the other side closes the pipe; never returns otherwise."""
     threading.Thread(target=_end_with_owner, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the owner's to answer
     _be_silent()
-    share_cores(processes)
-    fault: Exception | None = None
+    share_cores(order.processes)
     try:
-        if framework is not None:
-            start_kernels(framework, shut_in)
+        if order.framework is not None:
+            start_kernels(order.framework, order.shut_in)
     except Exception as error:
-        fault = error
-    while True:
-        try:
-            task = pipe.recv()
-        except (EOFError, OSError):
-            return
-        pipe.send(_portable(fault) if fault is not None else _outcome(work, task))
+        pipe.send(ClinicError(f"No kernel can be started here: {error}"))
+        return
+    with contextlib.suppress(EOFError, OSError):  # the owner closes the pipe, or has gone
+        pipe.send(None)
+        while True:
+            pipe.send(_outcome(order.work, pipe.recv()))
 
 
 def _outcome(work: Callable[[Task], Done], task: Task) -> Done | Exception:

@@ -153,7 +153,7 @@ def _piles(
 
 def _trainings(case: Case, train: Callable[..., Any]) -> dict[str, Any]:
     fw = case.fw
-    seen, unseen = _draw(case, "train", N_TRAIN), case.unseen(unseen_images).images
+    seen, unseen = _draw(case, "train", N_TRAIN), case.unseen(unseen_images)
     classes, images = len(seen.classes), seen.standardised()
     x = fw.from_images(images, case.device)
     x_unseen = fw.from_images(unseen.standardised(seen), case.device)
