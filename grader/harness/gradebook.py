@@ -186,6 +186,13 @@ class GradebookWriter:
         self._gradebook.db.configure(expire_on_commit=False)
         self._row = self._patiently(self._find)
         self.notebooks: list[str] = [notebook.name for notebook in self._row.notebooks]
+        # nbgrader's tables have their indices on these; without, every look-up reads them whole.
+        self._notebook_ids = [notebook.id for notebook in self._row.notebooks]
+        self._cell_ids = [
+            cell.id
+            for notebook in self._row.notebooks
+            for cell in (*notebook.grade_cells, *notebook.solution_cells, *notebook.task_cells)
+        ]
 
     def close(self) -> None:
         """Close the database."""
@@ -248,6 +255,8 @@ class GradebookWriter:
                 )
                 .join(Assignment, Assignment.id == SubmittedAssignment.assignment_id)
                 .where(*of_student)
+                .where(kind.cell_id.in_(self._cell_ids))
+                .where(SubmittedNotebook.notebook_id.in_(self._notebook_ids))
             )
             return {(notebook, cell): found for notebook, cell, found in session.execute(query)}
 
@@ -274,10 +283,10 @@ class GradebookWriter:
 
     def _enter(self, student: str, results: Sequence[Result], timestamp: datetime | None) -> None:
         session = self._gradebook.db
-        submission = self._submission(student)
+        submission, rows = self._submission(student)
         if timestamp is not None:
             submission.timestamp = timestamp
-        notebooks = {notebook.name: notebook for notebook in submission.notebooks}
+        notebooks = {notebook.name: notebook for notebook in rows}
         for result in results:
             enter_checks(notebooks[result.notebook], result.checks)
         session.flush()
@@ -285,10 +294,10 @@ class GradebookWriter:
             self._penalise(student, submission, notebooks[result.notebook])
         session.commit()
 
-    def _submission(self, student: str) -> Any:
-        """The rows of a submission, made where they are missing; nothing is committed.
+    def _submission(self, student: str) -> tuple[Any, list[Any]]:
+        """The row of a submission and those of its notebooks, made where they are missing.
 
-        nbgrader's own `add_submission` makes the same rows and commits them at once.
+        Nothing is committed; nbgrader's own `add_submission` makes the same rows and commits them.
         """
         from nbgrader.api import (
             Comment,
@@ -298,6 +307,7 @@ class GradebookWriter:
             SubmittedNotebook,
             new_uuid,
         )
+        from sqlalchemy.orm.attributes import set_committed_value
 
         session = self._gradebook.db
         submission = (
@@ -311,8 +321,9 @@ class GradebookWriter:
             submission = SubmittedAssignment(assignment_id=self._row.id, student_id=student)
             session.add(submission)
             session.flush()
-        there = {notebook.notebook_id for notebook in submission.notebooks}
-        missing = [notebook for notebook in self._row.notebooks if notebook.id not in there]
+        there = self._rows_of(submission)
+        known = {notebook.notebook_id for notebook in there}
+        missing = [notebook for notebook in self._row.notebooks if notebook.id not in known]
         for notebook in missing:
             row = SubmittedNotebook(
                 id=new_uuid(), notebook_id=notebook.id, assignment_id=submission.id
@@ -324,8 +335,26 @@ class GradebookWriter:
             session.add_all(Comment(cell_id=cell.id, notebook_id=row.id) for cell in commented)
         if missing:
             session.flush()
-            session.refresh(submission, ["notebooks"])
-        return submission
+            there = self._rows_of(submission)
+        for kind, name in ((Grade, "grades"), (Comment, "comments")):
+            query = session.query(kind).filter(
+                kind.cell_id.in_(self._cell_ids),
+                kind.notebook_id.in_([notebook.id for notebook in there]),
+            )
+            rows = query.all()
+            for notebook in there:
+                own = [row for row in rows if row.notebook_id == notebook.id]
+                set_committed_value(notebook, name, own)
+        return submission, there
+
+    def _rows_of(self, submission: Any) -> list[Any]:
+        from nbgrader.api import SubmittedNotebook
+
+        query = self._gradebook.db.query(SubmittedNotebook).filter(
+            SubmittedNotebook.notebook_id.in_(self._notebook_ids),
+            SubmittedNotebook.assignment_id == submission.id,
+        )
+        return query.all()
 
     def _penalise(self, student: str, submission: Any, notebook: Any) -> None:
         """Set the penalty for a late submission by nbgrader's configured plugin, or none."""
