@@ -9,6 +9,7 @@ An assignment is a module in one framework. Submissions go to submitted/STUDENT/
 
 from nbgrader.preprocessors import AssignLatePenalties, CheckCellMetadata, LimitOutput
 
+from grader.harness.feedback import FeedbackExporter, FeedbackGrades
 from grader.harness.nbgrader_plugins import (
     ExecuteAnswers,
     RebuildFromRelease,
@@ -40,6 +41,11 @@ c.Autograde.autograde_preprocessors = [
     AssignLatePenalties,
     CheckCellMetadata,
 ]
+
+# The page that learners get back: no script, nothing loaded, no hidden test. The formgrader keeps
+# its own pages.
+c.GenerateFeedback.preprocessors = [FeedbackGrades]
+c.GenerateFeedback.exporter_class = FeedbackExporter
 
 # Seconds for one cell. A check takes at most 10 s on two cores, a whole notebook 60 s.
 c.Execute.timeout = 120

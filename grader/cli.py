@@ -16,7 +16,7 @@ from grader import __version__
 from grader.errors import ClinicError
 from grader.frameworks import NAMES
 
-INSTRUCTOR_PACKAGES = ("jupytext", "nbformat", "nbclient", "nbgrader", "papermill")
+INSTRUCTOR_PACKAGES = ("jupytext", "nbformat", "nbclient", "nbgrader", "papermill", "jinja2")
 # Of a stored calibration: a standard deviation from twenty is known to about a sixth.
 _SEEDS = 20
 
@@ -128,6 +128,19 @@ def _parser() -> argparse.ArgumentParser:
     bench = command("bench", _bench, "show the speed of the parts on this machine")
     bench.add_argument("parts", nargs="*", metavar="PART", help="small, checks, notebooks, class")
     command("doctor", _doctor, "say what this machine can do, and what mends what it cannot")
+
+    report = command("report", _report, "write one page on what grading an assignment came to")
+    report.add_argument("assignment", metavar="ASSIGNMENT", help="such as pytorch-1-data")
+    report.add_argument("--output", type=Path, help="build/grading/ASSIGNMENT/report.html if not")
+
+    export = command("export", _export, "write the grades for a learning platform, as CSV")
+    export.add_argument("assignment", metavar="ASSIGNMENT", help="such as pytorch-1-data")
+    export.add_argument("--format", choices=("canvas", "moodle"), required=True)
+    export.add_argument(
+        "--students", type=Path, help="CSV that the platform exported, to be filled in"
+    )
+    export.add_argument("--column", help="title of the grade's column, if not ASSIGNMENT")
+    export.add_argument("--output", type=Path, help="build/grading/ASSIGNMENT/FORMAT.csv if not")
 
     return parser
 
@@ -381,6 +394,42 @@ def _doctor(options: argparse.Namespace) -> int:
     except ClinicError:
         return doctor.doctor(None)
     return doctor.doctor(root)
+
+
+def _report(options: argparse.Namespace) -> int:
+    from grader.harness.report import report
+
+    root = _course_folder()
+    path = options.output or _grading(root, options.assignment) / "report.html"
+    _save(path, report(root, options.assignment))
+    print(f"Wrote {path}.")
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from grader.harness.exports import export
+
+    root = _course_folder()
+    path = options.output or _grading(root, options.assignment) / f"{options.format}.csv"
+    made = export(root, options.assignment, options.format, options.students, options.column)
+    _save(path, made.text)
+    print("\n".join([*made.said, f"Wrote {path}."]))
+    return 0
+
+
+def _grading(root: Path, assignment: str) -> Path:
+    """Where what grading an assignment came to is kept."""
+    return root / "build" / "grading" / assignment
+
+
+def _save(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ClinicError(
+            f"{path} cannot be written ({error.strerror}); name another file with --output."
+        ) from None
 
 
 def _bench(options: argparse.Namespace) -> int:

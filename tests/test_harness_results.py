@@ -1,6 +1,7 @@
 """Results are kept whole, come back as they were, and are read one at a time."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -79,3 +80,19 @@ def test_what_was_there_before_stays_when_the_new_one_cannot_be_written(tmp_path
         results.write(tmp_path, result(stop="another"), "second")
     assert results.read(path) == result()
     assert len(list(path.parent.iterdir())) == 2
+
+
+def test_an_earlier_result_of_the_same_work_is_kept_where_it_differs(tmp_path):
+    def graded(outcome, key="k"):
+        check = CheckResult("repair", "check-repair", "repair", 0, 4, outcome, "")
+        return replace(result(checks=(check,), answers={"repair": "x"}), key=key)
+
+    for one in (graded("passed"), graded("passed"), graded("not yet"), graded("not yet")):
+        results.write(tmp_path, one, "{}")
+    last = graded("not yet")
+    (earlier,) = results.read_earlier(tmp_path, last)
+    assert earlier == replace(graded("passed"), answers={})
+    assert list(results.read_all(tmp_path, "pytorch-9")) == [last]
+    changed = graded("passed", key="another submission")
+    results.write(tmp_path, changed, "{}")
+    assert results.read_earlier(tmp_path, changed) == []

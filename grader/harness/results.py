@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -115,13 +115,47 @@ def path_of(root: Path, assignment: str, student: str, notebook: str) -> Path:
 def write(root: Path, result: Result, executed: str) -> Path:
     """Keep a result and its executed notebook; when this returns, a power cut does not lose them.
 
-    The notebook is written first, so that a result is never there without it.
+    The notebook is written first, so that a result is never there without it. An earlier result of
+    the same work that came to other verdicts is kept as well, for `read_earlier`.
     """
     path = path_of(root, result.assignment, result.student, result.notebook)
     path.parent.mkdir(parents=True, exist_ok=True)
+    _keep_what_differs(path, result)
     _write_whole(path.with_suffix(".ipynb"), executed)
     _write_whole(path, json.dumps(to_json(result), ensure_ascii=False, indent=1))
     return path
+
+
+def _keep_what_differs(path: Path, result: Result) -> None:
+    try:
+        earlier = read(path)
+    except ClinicError:
+        return
+    if earlier.key == result.key and verdicts(earlier) != verdicts(result):
+        line = json.dumps(to_json(replace(earlier, answers={})), ensure_ascii=False)
+        with _earlier(path).open("a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
+
+
+def _earlier(path: Path) -> Path:
+    return path.with_suffix(".earlier.jsonl")
+
+
+def verdicts(result: Result) -> dict[str, tuple[str, float]]:
+    """Outcome and points of each check: what is the same whenever the same work is graded."""
+    return {check.check: (check.outcome, check.points) for check in result.checks}
+
+
+def read_earlier(root: Path, result: Result) -> list[Result]:
+    """Results of the same work that came to other verdicts, the oldest first, without answers."""
+    path = _earlier(path_of(root, result.assignment, result.student, result.notebook))
+    found = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+        try:
+            found.append(from_json(json.loads(line)))
+        except (ValueError, TypeError):
+            continue  # the end of a line that a power cut left
+    return [earlier for earlier in found if earlier.key == result.key]
 
 
 def _write_whole(path: Path, text: str) -> None:
