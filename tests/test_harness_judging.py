@@ -95,6 +95,13 @@ def test_a_record_that_is_not_this_checks_earns_nothing(changes, words):
     assert words in grade.reason
 
 
+@pytest.mark.parametrize(
+    "changes", [{"status": "your code raised", "error": "x" * 10**6}, {"framework": "x" * 10**6}]
+)
+def test_a_sentence_of_the_learners_process_is_cut(changes):
+    assert len(graded(shown(record(**changes))).reason) < 1_100
+
+
 def test_two_records_earn_nothing():
     grade = graded(shown(record()), shown(record()))
     assert grade.verdict.points == 0

@@ -179,6 +179,15 @@ def test_cells_of_ones_own_are_not_run_and_named():
     assert "`def helper():` was not run" in said[0]
 
 
+def test_of_many_own_cells_the_first_are_named_and_the_rest_counted():
+    notebook = released()
+    notebook.cells += [new_code_cell(f"own = {i}") for i in range(1000)]
+    said = regraded(notebook)[1]
+    assert "`own = 0` was not run" in said[0]
+    assert said[-1] == "995 more of your own cells were not run either."
+    assert len(said) == 6
+
+
 def test_another_labs_notebook_is_named():
     notebook = released()
     notebook.metadata["cnn_clinic"] = {"lab": "1_data/02_other", "framework": "tensorflow"}

@@ -25,6 +25,7 @@ from grader.harness import measuring
 from grader.harness.rebuild import Difference, cell_name, is_answer, is_check
 from grader.harness.serving import case_of
 
+LONGEST_SENTENCE = 1_000  # characters; what a learner's process says of itself can have millions
 LONGEST_TEXT = 20_000  # characters of one output that are kept
 TIMEOUT = "CellTimeoutError"  # nbclient's name for a cell that ran out of time
 PICTURES = ("image/png", "image/jpeg")
@@ -163,7 +164,7 @@ def judge_cell(
     """Judge one executed check cell from its record. Never raises for what the learner did."""
 
     def nothing(sentence: str) -> Verdict:
-        return replace(engine.not_run(check), sentence=sentence, unseen=True)
+        return _bounded(replace(engine.not_run(check), sentence=sentence, unseen=True))
 
     found = _records(cell)
     if len(found) > 1:
@@ -176,7 +177,7 @@ def judge_cell(
     try:
         record = evidence.from_json(found[0])
         _compare(record, check, case)
-        return engine.judge(check, case, measurer(case, record))
+        return _bounded(engine.judge(check, case, measurer(case, record)))
     except evidence.EvidenceError as error:
         return nothing(f"The check's record does not count: {error}.")
     except ClinicError:
@@ -185,6 +186,12 @@ def judge_cell(
         # A judge reads evidence that the learner's process made; whatever it holds must not stop
         # the class.
         return nothing(f"The evidence could not be judged ({type(error).__name__}).")
+
+
+def _bounded(verdict: Verdict) -> Verdict:
+    if len(verdict.sentence) <= LONGEST_SENTENCE:
+        return verdict
+    return replace(verdict, sentence=verdict.sentence[:LONGEST_SENTENCE] + " …")
 
 
 def _records(cell: NotebookNode) -> list[Any]:

@@ -22,6 +22,7 @@ from nbformat import NotebookNode
 from grader.authoring.build import PARAMETERS
 
 LARGEST_SUBMISSION = 50_000_000  # bytes; a notebook with its pictures has about 1 MB
+MOST_OWN_CELLS = 5  # of which a sentence speaks; a reason is read by a person
 SKIP = "skip-execution"
 ONLY_DRAWS = {"picture", "proof"}
 _HIDDEN = re.compile(
@@ -222,7 +223,7 @@ def _differences(
         if found and found != ours.get(field):
             yield Difference(
                 "",
-                f"This is the notebook of another {field}, {found!r}; its answers were graded "
+                f"This is the notebook of another {field}, {found[:60]!r}; its answers were graded "
                 f"in the notebook of {ours.get(field)!r}.",
             )
     for cell in source.cells:
@@ -230,13 +231,17 @@ def _differences(
     yield from _moved(source, submission, claims)
     claimed = {id(s) for cells in claims.values() for s in cells}
     own = [s for s in submission.cells if id(s) not in claimed and s.code and s.source.strip()]
-    for extra in own:
+    for extra in own[:MOST_OWN_CELLS]:
         first = extra.source.strip().splitlines()[0][:60]
         yield Difference(
             "",
             f"Your own cell that begins with `{first.replace('`', chr(39))}` was not run; grading "
             "runs the released cells and the answer cells, so move what an answer needs into its "
             "cell.",
+        )
+    if len(own) > MOST_OWN_CELLS:
+        yield Difference(
+            "", f"{len(own) - MOST_OWN_CELLS} more of your own cells were not run either."
         )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from nbclient import NotebookClient
-from nbclient.exceptions import DeadKernelError
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
@@ -136,6 +136,9 @@ class _Progress:
         except DeadKernelError:
             why = client.why_ended()
             self._end(name, f"The Python process ended, because {why}," if why else _ENDED)
+        except CellTimeoutError:
+            limit = self._conditions.cell_seconds
+            self._end(name, f"A program ran longer than {limit} s and could not be interrupted")
         except Exception as error:
             # nbclient trips over messages that a kernel should never send.
             self._end(name, f"Running the notebook failed ({type(error).__name__})")

@@ -29,7 +29,8 @@ from typing import Any
 from grader.checks import catalogue
 from grader.errors import ClinicError
 from grader.harness import kernel_server as inside
-from grader.harness.control_group import ControlGroup, remove_left_behind
+from grader.harness import control_group
+from grader.harness.control_group import ControlGroup
 from grader.harness.cores import THREADS
 
 PROGRAM = "bwrap"
@@ -224,7 +225,7 @@ class Server:
         Raises:
             ClinicError: bubblewrap refuses, or a module cannot be imported.
         """
-        _remove_left_behind()
+        remove_left_behind()
         self._folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
         self._kernels = self._folder / "k"
         self._kernels.mkdir()
@@ -331,9 +332,9 @@ ADDRESS = "s"
 """Beginning of the names of a kernel's sockets in its folder."""
 
 
-def _remove_left_behind() -> None:
+def remove_left_behind() -> None:
     """Remove the folders and control groups of owners that were killed before they could."""
-    remove_left_behind()
+    control_group.remove_left_behind()
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
         owner = folder.name.removeprefix(_PREFIX).split("-")[0]
         if owner.isdigit() and not Path("/proc", owner).exists():

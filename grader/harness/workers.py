@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from grader.errors import ClinicError
+from grader.harness import sandbox
 from grader.harness.cores import share_cores
 from grader.harness.grading import Done, Task, grade, start_kernels
 
@@ -100,6 +101,8 @@ class LocalWorkers:
             worker.close()
         for thread in self._threads:
             thread.join()
+        if self._order.shut_in:
+            sandbox.remove_left_behind()  # a worker that is killed cannot
 
     def _serve(self, worker: _Worker) -> None:
         """Run task after task on one worker, which is replaced when it dies."""

@@ -1,0 +1,13 @@
+# tries: to have the check be raw text, of a type of cell that nbgrader does not know either
+# outcome: not yet
+# points: 0
+# says: was no longer a code cell; it was graded as released
+from hostile_class import retype, write
+from hostile_lab import WRONG
+
+
+def hand_in(path, answered):
+    notebook = answered(WRONG)
+    retype(notebook, "check-repair", "raw")
+    retype(notebook, "sick-run", "sql")
+    write(path, notebook)

@@ -1,0 +1,11 @@
+# tries: to show a perfect record in the check and leave it before its own comes
+# outcome: not run
+# points: 0
+# says: of the unseen images or in the cell or check stopped with or ended with or left no record or code raised
+# needs: labels outside
+from IPython.display import display
+
+
+def prepare(images):
+    display({"MIME": RECORD}, raw=True)
+    raise KeyboardInterrupt
