@@ -18,10 +18,10 @@ from pathlib import Path
 import hostile_class as hostile
 import hostile_lab as lab
 import pytest
-from grader.harness.autograde import autograde
 
 import grader
 from grader.harness import course, sandbox
+from grader.harness.autograde import autograde
 from grader.harness.gradebook import Row, read_grades
 
 pytestmark = pytest.mark.slow

@@ -28,8 +28,8 @@ from typing import Any
 
 from grader.checks import catalogue
 from grader.errors import ClinicError
-from grader.harness import kernel_server as inside
 from grader.harness import control_group
+from grader.harness import kernel_server as inside
 from grader.harness.control_group import ControlGroup
 from grader.harness.cores import THREADS
 
