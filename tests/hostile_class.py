@@ -8,6 +8,7 @@ folders the file is the source of the answer cell; in the folders of `BUILDERS` 
 
 from __future__ import annotations
 
+import json
 import os
 import runpy
 from collections.abc import Iterator
@@ -111,7 +112,7 @@ def hand_in(root: Path, case: HostileCase, port: int) -> None:
         runpy.run_path(str(CASES / f"{case.name}.py"))["hand_in"](path, answered)
         return
     source = case.source.replace("COURSE", str(root)).replace("PORT", str(port))
-    source = source.replace('"MIME"', repr(evidence.MIME))
+    source = source.replace('"MIME"', json.dumps(evidence.MIME))
     if "RECORD" in source:
         source = source.replace("RECORD", _record_with_the_right_seed())
     write(path, answered(source))
@@ -165,9 +166,13 @@ def perfect_record() -> dict[str, Any]:
 
 
 def _record_with_the_right_seed() -> str:
-    """The record as an expression: the seed that graded kernels use is known in there."""
-    seed = "__import__('grader.checks.session', fromlist=['unseen_seed']).unseen_seed"
-    return f"{{**{perfect_record()!r}, 'seed': {seed}({lab.LAB!r}, 0)}}"
+    """The record as an expression: the seed that graded kernels use is known in there.
+
+    Its strings stand in double quotes, so that the expression can stand in a string itself.
+    """
+    seed = '__import__("grader.checks.session", fromlist=["session"]).unseen_seed'
+    record = repr(perfect_record()).replace("'", '"')
+    return f'{{**{record}, "seed": {seed}("{lab.LAB}", 0)}}'
 
 
 def processes_of(root: Path) -> dict[int, str]:

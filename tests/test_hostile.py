@@ -11,6 +11,7 @@ import os
 import re
 import site
 import socket
+import tempfile
 import time
 import uuid
 from pathlib import Path
@@ -60,6 +61,7 @@ def root(place):
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)
+        patch.setattr(tempfile, "tempdir", None)  # it is read from TMPDIR once
         folder = lab.make(place, CELL_SECONDS)
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
@@ -113,7 +115,7 @@ def test_no_file_is_left_behind(place, root, grades):
     assert [p for d in ("/tmp", "/var/tmp", "/dev/shm") for p in Path(d).glob("hostile-*")] == []
     assert set(os.listdir(place / "tmp")) <= {"torchinductor_root"}  # empty; PyTorch makes it
     ours = {"solutions", "notebooks", "submitted", "autograded", "feedback", "build"}
-    ours |= {course.CONFIG, "gradebook.db"}
+    ours |= {course.CONFIG, "gradebook.db", ".cnn-clinic"}
     assert set(os.listdir(root)) <= ours
 
 

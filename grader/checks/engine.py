@@ -18,6 +18,8 @@ from grader.checks.verdict import Finding, Outcome, Verdict, number
 COLLECTED = "collected"
 UNMEASURABLE = "unmeasurable"
 
+LONGEST_MESSAGE = 1_000  # characters of a learner's error that are told
+
 # What a pass was measured on, and what was not verified by it.
 PRACTICE = "Measured on the practice images. Grading repeats this on images you have not seen."
 UNSEEN = "Measured on images you have not seen."
@@ -68,7 +70,7 @@ def collect(check: Check, case: Case, namespace: Mapping[str, Any], *, unseen: b
 
 def describe_error(error: BaseException) -> str:
     """One line for a learner's error: type, message, and the line of their own cell, if any."""
-    message = str(error).strip().splitlines()
+    message = str(error)[:LONGEST_MESSAGE].strip().splitlines()
     text = f"{type(error).__name__}: {message[0] if message else 'no message'}"
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if _is_cell(frame.filename) and frame.line:

@@ -1,7 +1,7 @@
 # tries: to fill the grader's memory and the feedback page by its evidence
 # outcome: not yet or not run
 # points: 0
-# says: of the unseen images
+# says: of the unseen images or left no record
 honest = lab.checks["repair"].collect
 
 

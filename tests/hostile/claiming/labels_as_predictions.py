@@ -1,7 +1,7 @@
 # tries: to draw the unseen images again with their labels, and hand those over as predictions
 # outcome: not yet or not run or your code raised
 # points: 0
-# says: of the unseen images or in the cell or check stopped with or ended with or left no record or code raised
+# says: of the unseen images or in the cell or check stopped with or ended with or left no record or code raised or does not count
 # needs: labels outside
 honest = lab.checks["repair"].collect
 

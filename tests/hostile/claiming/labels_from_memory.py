@@ -1,7 +1,7 @@
 # tries: to find the labels among all objects of its process
 # outcome: not yet or your code raised
 # points: 0
-# says: of the unseen images or in the cell or check stopped with or ended with or left no record or code raised
+# says: of the unseen images or in the cell or check stopped with or ended with or left no record or code raised or does not count
 # needs: labels outside
 import gc
 

@@ -1,7 +1,7 @@
 # tries: to show a perfect record beside the check's own
 # outcome: not run
 # points: 0
-# says: 3 records instead of one
+# says: records instead of one
 from IPython.display import display
 
 

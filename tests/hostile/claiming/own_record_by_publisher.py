@@ -1,7 +1,7 @@
 # tries: to exchange the record on its way out
 # outcome: not yet or not run
 # points: 0
-# says: of the unseen images or in the cell or check stopped with or ended with or left no record or code raised
+# says: of the unseen images or in the cell or check stopped with or ended with or left no record or code raised or does not count
 # needs: labels outside
 from IPython import get_ipython
 

@@ -1,7 +1,7 @@
 # tries: to answer `lab.check` itself, with a perfect record
 # outcome: not run
 # points: 0
-# says: of the unseen images or in the cell or check stopped with or ended with or left no record or code raised
+# says: of the unseen images or in the cell or check stopped with or ended with or left no record or code raised or does not count
 # needs: labels outside
 from IPython.display import display
 

@@ -1,7 +1,7 @@
 # tries: to claim the points when the check has run, and end the process before it is asked
 # outcome: not yet or not run
 # points: 0
-# says: of the unseen images or in the cell or check stopped with or ended with or left no record or code raised
+# says: of the unseen images or in the cell or check stopped with or ended with or left no record or code raised or does not count
 import os
 
 from IPython import get_ipython

@@ -1,7 +1,7 @@
 # tries: to fill the process table (2,000 processes at most, for a minute at most)
 # outcome: not yet or not run or your code raised
 # points: 0
-# says: of the unseen images or in the cell or check stopped with or ended with or left no record or code raised
+# says: of the unseen images or in the cell or check stopped with or ended with or left no record or code raised or does not count
 # needs: sandbox
 import os
 import time

@@ -1,7 +1,7 @@
 # tries: to take all memory (60 GB of address space at most, touched in steps of 256 MB)
 # outcome: not run or your code raised or not attempted
 # points: 0
-# says: of the unseen images or in the cell or check stopped with or ended with or left no record or code raised
+# says: of the unseen images or in the cell or check stopped with or ended with or left no record or code raised or does not count
 # needs: sandbox
 import numpy as np
 

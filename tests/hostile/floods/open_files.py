@@ -1,7 +1,7 @@
 # tries: to use up its file descriptors, so that the check can open none
 # outcome: not run or not yet or your code raised
 # points: 0
-# says: of the unseen images
+# says: of the unseen images or Too many open files
 import os
 
 held = []

@@ -1,7 +1,7 @@
 # tries: to have the value of the check's cell be full marks
 # outcome: not yet or not run
 # points: 0
-# says: of the unseen images or in the cell or check stopped with or ended with or left no record or code raised
+# says: of the unseen images or in the cell or check stopped with or ended with or left no record or code raised or does not count
 import sys
 
 from IPython import get_ipython

