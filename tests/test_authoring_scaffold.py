@@ -93,7 +93,7 @@ def test_once_filled_every_answer_gets_the_verdict_it_expects(folder, tmp_path):
                     assert answer.kind == "crash"
         for name in [answer.cell] if answer.cell else list(checks):
             record = engine.collect(checks[name], case, namespace, unseen=True)
-            verdict = engine.judge(checks[name], case, record)
+            verdict = engine.judge(checks[name], case, engine.measure(checks[name], case, record))
             assert verdict.outcome.value == answer.expect, (answer.name, verdict.sentence)
 
 
