@@ -297,7 +297,7 @@ def test_a_killed_scheduler_fails_every_task_and_leaves_no_process(tmp_path: Pat
         wait_until(lambda: noted(notes))
         running.kill()
         for future in futures:
-            assert isinstance(future.exception(PATIENCE), WorkerLost)
+            assert isinstance(future.exception(PATIENCE), ClinicError)
             assert f"scheduler at {address} is lost" in str(future.exception())
         assert "is lost" in str(workers.submit(task(4)).exception(PATIENCE))
         assert workers.slots == 0

@@ -53,6 +53,8 @@ class Ran:
         def remember(**_: Any) -> None:
             nonlocal provisioner
             provisioner = client.km.provisioner
+            # What these tests run must never run anywhere else.
+            assert isinstance(provisioner, kernels.ShutInProvisioner)
 
         client.on_notebook_start = remember
         try:

@@ -18,6 +18,8 @@ from grader.checks.verdict import Finding, Outcome, Verdict, number
 COLLECTED = "collected"
 UNMEASURABLE = "unmeasurable"
 
+# What reading evidence raises that is not what a check hands over.
+_MALFORMED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 LONGEST_MESSAGE = 1_000  # characters of a learner's error that are told
 
 # What a pass was measured on, and what was not verified by it.
@@ -97,7 +99,7 @@ def measure(check: Check, case: Case, record: Record) -> Record:
         case.fw.set_seed(case.seed)
     try:
         measured = check.measure(case, record.evidence)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except _MALFORMED as error:
         raise EvidenceError(f"the evidence is incomplete or malformed: {error!r}") from error
     return replace(
         record,
@@ -136,7 +138,7 @@ def judge(check: Check, case: Case, record: Record) -> Verdict:
                 "change the answer cell above and run it.",
             )
         findings = tuple(check.judge(case, record.evidence))
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except _MALFORMED as error:
         raise EvidenceError(f"the evidence is incomplete or malformed: {error!r}") from error
     gates = 0
     for finding in findings:

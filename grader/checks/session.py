@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 from grader import frameworks
 from grader.checks import catalogue, display, engine, evidence
 from grader.checks.check import Case, Check
-from grader.checks.verdict import number
+from grader.checks.verdict import Outcome, number
 from grader.datasets import Images, UnlabelledImages, bundle
 from grader.errors import ClinicError
 
@@ -162,7 +162,12 @@ class LabSession:
             case = replace(case, handed_in=self._handed_in.get(name))
             return engine.collect(check, case, namespace, unseen=self._unseen)
         record = engine.collect(check, case, namespace, unseen=self._unseen)
-        return engine.measure(check, case, record)
+        try:
+            return engine.measure(check, case, record)
+        except Exception as error:  # what the notebook has set for its whole process, for example
+            return replace(
+                record, status=Outcome.RAISED.value, error=engine.describe_error(error), evidence={}
+            )
 
     def check(self, name: str) -> Points | None:
         """Measure the answer in the cell above, show the verdict, return the points.

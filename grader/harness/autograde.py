@@ -324,8 +324,7 @@ class _Call:
     ) -> None:
         self._given, self._writer, self._workers = given, writer, workers
         self._journal, self._say = journal, say
-        # A spare task a worker, so that none waits for this process.
-        self._batch = batch.Batch(window=2 * workers.slots)
+        self._batch = batch.Batch(window=_window(workers))
         self._inbox: queue.SimpleQueue[tuple[batch.Name, Future[Done]] | None] = queue.SimpleQueue()
         self._done: dict[batch.Name, Done] = {}
         self._fresh: Counter[str] = Counter()
@@ -371,6 +370,7 @@ class _Call:
             self._handle(batch.Stopped())
             self._tell(f"Stopped; {self._batch.left} notebooks are left for the next call.")
             raise KeyboardInterrupt
+        self._batch.window = _window(self._workers)  # workers of a cluster come and go
         task, future = news
         try:
             self._done[task] = future.result()
@@ -460,6 +460,11 @@ class _Call:
             names = ", ".join(f"{n} of {s}" for s, n in self._not_run[:8])
             text += f" Could not be run and will be tried again by the next call: {names}."
         return text
+
+
+def _window(workers: Workers) -> int:
+    """Tasks to have out: a spare one a worker, so that none waits for this process."""
+    return max(1, 2 * workers.slots)
 
 
 def _same_file(source: Path, target: Path) -> bool:

@@ -101,7 +101,7 @@ class Batch:
     """
 
     def __init__(self, window: int) -> None:
-        self._window = window
+        self.window = window
         self._waiting: deque[Name] = deque()
         self._out: set[Name] = set()
         self._attempts: dict[Name, int] = {}
@@ -163,7 +163,7 @@ class Batch:
 
     def _fill(self) -> list[Instruction]:
         runs: list[Instruction] = []
-        while not self._stopped and self._waiting and len(self._out) < self._window:
+        while not self._stopped and self._waiting and len(self._out) < self.window:
             task = self._waiting.popleft()
             self._out.add(task)
             self._attempts[task] = self._attempts.get(task, 0) + 1

@@ -111,7 +111,7 @@ class DaskWorkers:
         self._lock = threading.Lock()
         self._waiting: deque[tuple[Future[Done], bytes, float]] = deque()
         self._open: dict[str, tuple[Any, Future[Done]]] = {}
-        self._gone = ""  # why nothing more can be submitted, in a sentence
+        self._gone: Exception | None = None  # why nothing more can be submitted
 
     @property
     def slots(self) -> int:
@@ -136,10 +136,12 @@ class DaskWorkers:
     def close(self) -> None:
         """End what still runs, and what was started for this session."""
         with self._lock:
-            self._gone = self._gone or "The session on the Dask cluster was closed before its end."
+            self._gone = self._gone or WorkerLost(
+                "The session on the Dask cluster was closed before its end."
+            )
             running, self._open = self._open, {}
         for _, future in running.values():
-            _fail(future, WorkerLost(self._gone))
+            _fail(future, self._gone)
         self._fill()
         if self._client.status == "running":
             # Dask's errors for a connection that breaks now have no common type; there is nothing
@@ -163,7 +165,7 @@ class DaskWorkers:
             while self._waiting and (self._gone or len(self._open) < free):
                 future, request, seconds = self._waiting.popleft()
                 if self._gone:
-                    failed.append(future)
+                    failed.append((future, self._gone))
                     continue
                 key = f"grade-{uuid.uuid4().hex}"
                 promise = self._client.submit(
@@ -179,8 +181,8 @@ class DaskWorkers:
                 started.append((key, promise))
         for key, promise in started:
             promise.add_done_callback(functools.partial(self._settle, key))
-        for future in failed:
-            _fail(future, WorkerLost(self._gone))
+        for future, gone in failed:
+            _fail(future, gone)
 
     def _settle(self, key: str, promise: Any) -> None:
         """Bring the end of a Dask future to the one that was given out."""
@@ -199,15 +201,15 @@ class DaskWorkers:
             if promise.status in ("cancelled", "lost"):
                 with self._lock:
                     self._gone = self._gone or self._scheduler_is_gone()
-                _fail(future, WorkerLost(self._gone))
+                _fail(future, self._gone)
             else:
                 _fail(future, WorkerLost(f"A Dask worker could not run it: {error}."))
         else:
             _answer(future, reply)
         self._fill()
 
-    def _scheduler_is_gone(self) -> str:
-        return (
+    def _scheduler_is_gone(self) -> ClinicError:
+        return ClinicError(
             f"The connection to the Dask scheduler at {self._scheduler} is lost; start it again "
             "and repeat the command, which grades only what is missing."
         )

@@ -5,6 +5,7 @@ Grades do not depend on it: those are compared with the results and the gradeboo
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,9 @@ class Journal:
         self._write({"end": True})
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file; what a full disk did not take has been told before."""
+        with contextlib.suppress(OSError):
+            self._file.close()
 
     def sentence(self) -> str:
         """What the call before left, in a line; "" when it came to its end."""

@@ -180,7 +180,7 @@ def judge_cell(
         return _bounded(engine.judge(check, case, measurer(case, record)))
     except evidence.EvidenceError as error:
         return nothing(f"The check's record does not count: {error}.")
-    except ClinicError:
+    except (ClinicError, measuring.NotMeasured):
         raise  # the course's own fault, such as an image folder that is not there
     except Exception as error:
         # A judge reads evidence that the learner's process made; whatever it holds must not stop

@@ -31,6 +31,7 @@ PROVISIONER = "cnn-clinic-warm"
 """Name of the entry point under `jupyter_client.kernel_provisioners`."""
 SHUT_IN = "cnn-clinic-shut-in"
 """The same for kernels inside bubblewrap."""
+_USUAL = "local-provisioner"  # jupyter_client's own
 
 _PRELOAD = ("ipykernel.kernelapp", "ipykernel.ipkernel", "grader.checks.session")
 # ipykernel would set it before matplotlib is imported, which a forked kernel has behind it.
@@ -44,7 +45,7 @@ def start_warm(framework: str) -> None:
     and its time limit running. Thread counts of the numerical libraries are read at import: set
     their environment variables before.
     """
-    os.environ[KernelProvisionerFactory.default_provisioner_name_env] = PROVISIONER
+    _provide(PROVISIONER)
     os.environ.setdefault("MPLBACKEND", _BACKEND)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([*_PRELOAD, f"grader.frameworks.{framework}.warm"])
@@ -52,6 +53,15 @@ def start_warm(framework: str) -> None:
     with kept_from_forks():
         first.start()
     first.join()
+
+
+def _provide(provisioner: str) -> None:
+    """Let kernels whose specification names no provisioner come from this one.
+
+    The variable is for processes to come; this one's factory may be there already, and has read it.
+    """
+    os.environ[KernelProvisionerFactory.default_provisioner_name_env] = provisioner
+    KernelProvisionerFactory.instance().default_provisioner_name = provisioner
 
 
 def _do_nothing() -> None:
@@ -153,8 +163,10 @@ def start_shut_in(framework: str, limits: sandbox.Limits = _limits) -> None:
     _modules = (*_PRELOAD, f"grader.frameworks.{framework}.warm") if framework else _PRELOAD
     _limits = limits
     os.environ.setdefault("MPLBACKEND", _BACKEND)
+    # The sandbox shows no accelerator; what measures beside it computes on the same device.
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
     _running_server()
-    os.environ[KernelProvisionerFactory.default_provisioner_name_env] = SHUT_IN
+    _provide(SHUT_IN)
 
 
 def stop_shut_in() -> None:
@@ -164,7 +176,7 @@ def stop_shut_in() -> None:
         _server.close()
         _server = None
     if os.environ.get(KernelProvisionerFactory.default_provisioner_name_env) == SHUT_IN:
-        del os.environ[KernelProvisionerFactory.default_provisioner_name_env]
+        _provide(_USUAL)
 
 
 def _running_server() -> sandbox.Server:
@@ -204,12 +216,16 @@ class ShutInProvisioner(LocalProvisioner):
                 f"The kernel {self.kernel_spec.display_name!r} is not IPython's and cannot be "
                 "shut in; use the kernel 'python3'."
             )
-        self.process = self.ended = self.server.start_kernel(
-            cmd[cmd.index("-f") + 2 :],
-            json.loads(self.server.connection_file(self.folder).read_text()),
-            self.server.take_in(self.folder, sandbox.environment(kwargs.get("env") or os.environ)),
-            _limits,
-        )
+        variables = sandbox.environment(kwargs.get("env") or os.environ)
+        try:
+            self.process = self.ended = self.server.start_kernel(
+                cmd[cmd.index("-f") + 2 :],
+                json.loads(self.server.connection_file(self.folder).read_text()),
+                self.server.take_in(self.folder, variables),
+                _limits,
+            )
+        except ClinicError as error:  # a matter of this kernel; the next may start
+            raise RuntimeError(str(error)) from None
         self.pid = self.process.pid
         self.cwd = str(self.folder)
         return self.connection_info

@@ -23,6 +23,11 @@ from grader.checks.evidence import EvidenceError, Record
 from grader.errors import ClinicError
 from grader.harness.secrets import kept_from_forks
 
+
+class NotMeasured(RuntimeError):
+    """Measuring for one notebook failed; no word on the learner's answer, none on the others."""
+
+
 Measurer = Callable[[Case, Record], Record]
 """Returns a record with what its check measures itself; `engine.measure`, wherever that runs."""
 
@@ -35,7 +40,8 @@ def measure(case: Case, record: Record) -> Record:
 
     Raises:
         EvidenceError: the evidence lacks what the measurement asks for.
-        ClinicError: the framework is not there, or the helper process cannot be started or ended.
+        ClinicError: the framework is not there, or the helper process cannot be started.
+        NotMeasured: the measurement failed, or the helper process ended.
     """
     check = load_checks(case.lab)[record.check]
     if check.measure is None or record.status != engine.COLLECTED:
@@ -80,7 +86,7 @@ class _Helper:
                 answer = self._ours.recv()
         except (EOFError, OSError):
             _helper.cache_clear()
-            raise ClinicError(
+            raise NotMeasured(
                 f"The process that measures {case.lab} for the grader ended, perhaps for want of "
                 "memory; grade again with fewer processes."
             ) from None
@@ -110,4 +116,4 @@ def _answer(case: Case, record: Record) -> Record | Exception:
     except (ClinicError, EvidenceError) as error:
         return error
     except Exception as error:
-        return ClinicError(f"{case.lab}, check {record.check!r}, cannot be measured: {error!r}.")
+        return NotMeasured(f"{case.lab}, check {record.check!r}, cannot be measured: {error!r}.")

@@ -22,6 +22,7 @@ from nbformat.v4 import new_output
 from grader.checks import evidence
 from grader.harness.judging import TIMEOUT, Stop, plain_output
 from grader.harness.rebuild import cell_name, is_check
+from grader.harness.sandbox import own_prefix
 from grader.harness.serving import serve
 
 MOST_BYTES = 4_000_000  # of one cell's output; a picture has about 100,000
@@ -98,7 +99,7 @@ def run(notebook: NotebookNode, conditions: Conditions) -> Ran:
         on_cell_executed=_keep_error,
     )
     # Files beside the notebook would be imported before the real modules of their name.
-    with tempfile.TemporaryDirectory(prefix="grading-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix=own_prefix(), ignore_cleanup_errors=True) as folder:
         environment = os.environ | serve(notebook, conditions.secret, Path(folder))
         with client.setup_kernel(cwd=folder, env=environment):
             for index, cell in enumerate(notebook.cells):

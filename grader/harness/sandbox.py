@@ -226,7 +226,7 @@ class Server:
             ClinicError: bubblewrap refuses, or a module cannot be imported.
         """
         remove_left_behind()
-        self._folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
+        self._folder = Path(tempfile.mkdtemp(prefix=own_prefix()))
         self._kernels = self._folder / "k"
         self._kernels.mkdir()
         self._names = map(str, itertools.count())
@@ -330,6 +330,11 @@ class Server:
 
 ADDRESS = "s"
 """Beginning of the names of a kernel's sockets in its folder."""
+
+
+def own_prefix() -> str:
+    """Beginning of the names of this process's folders, by which others know whose they were."""
+    return f"{_PREFIX}{os.getpid()}-"
 
 
 def remove_left_behind() -> None:

@@ -101,8 +101,7 @@ class LocalWorkers:
             worker.close()
         for thread in self._threads:
             thread.join()
-        if self._order.shut_in:
-            sandbox.remove_left_behind()  # a worker that is killed cannot
+        sandbox.remove_left_behind()  # a worker that is killed cannot
 
     def _serve(self, worker: _Worker) -> None:
         """Run task after task on one worker, which is replaced when it dies."""

@@ -345,14 +345,15 @@ def _material(case: Case) -> tuple[Images, Images]:
 @lru_cache(maxsize=4)
 def unseen_images(case: Case) -> Images:
     """Balanced images for both archives, one after the other, as many for each."""
-    first, second = (
+    parts = [
         archive(run.draw("test", N_TEST, SIZE), ORDER, [N_TEST] * 3, seed=run.seed)[0]
         for run in _runs(case)
-    )
+    ]
+    n = min(map(len, parts))  # of a folder, one archive may have an image more
     return Images(
-        np.concatenate([first.images, second.images]),
-        np.concatenate([first.labels, second.labels]),
-        first.classes,
+        np.concatenate([part.images[:n] for part in parts]),
+        np.concatenate([part.labels[:n] for part in parts]),
+        parts[0].classes,
     )
 
 

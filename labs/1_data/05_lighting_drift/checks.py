@@ -444,7 +444,6 @@ CHECKS = [
         untouched=lambda evidence: bool(evidence["unchanged"]),
         unseen=unseen_images,
         measure=lambda case, evidence: {} if evidence["unchanged"] else _run_controls(case),
-        measured_inside=False,
         seconds=4,
     ),
     Check(

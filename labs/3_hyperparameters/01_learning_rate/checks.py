@@ -190,12 +190,13 @@ def _train(case: Case, program: Program, rate: float) -> dict[str, Any]:
     fw = case.fw
     assert fw is not None
     x, labels, classes = _images(case, program)
-    rates = [rate * program.scale, *GRID]
+    rates = np.array([rate * program.scale, *GRID]) / program.scale
+    rates[rates > np.finfo(np.float32).max] = math.inf  # no number there, nor are its losses
     losses = fw.train_at_rates(
         _fresh(case, program, classes),
         x,
         labels,
-        rates=np.tile(np.array(rates)[:, None] / program.scale, (1, STEPS)),
+        rates=np.tile(rates[:, None], (1, STEPS)),
         batch_size=program.batch,
         loss_function=_loss(case, program),
         seed=case.seed,
@@ -286,7 +287,6 @@ CHECKS = [
         judge=judge,
         untouched=untouched,
         measure=measure,
-        measured_inside=False,
         seconds=5,
     ),
 ]
