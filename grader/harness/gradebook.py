@@ -151,9 +151,8 @@ def enter_checks(notebook: Any, checks: Iterable[CheckResult]) -> None:
                 f"`nbgrader generate_assignment {notebook.assignment.name} --force`."
             )
         grade = grades[check.cell]
-        if grade.auto_score != check.points:  # else somebody may have had that other look already
-            grade.needs_manual_grade = grade.manual_score is not None
         grade.auto_score = check.points
+        grade.needs_manual_grade = grade.manual_score is not None
         if check.answer in comments:
             comments[check.answer].auto_comment = to_markdown(check.reason)
 
