@@ -24,7 +24,7 @@ from grader.frameworks import NAMES
 from grader.harness import kernels, sandbox
 from grader.harness.sandbox import Limits
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shut_in")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("_light_server")]
 
 SMALL = Limits(memory=300 << 20, disk=20 << 20, processes=60, seconds=60, cpu_seconds=30)
 
@@ -75,22 +75,22 @@ def printed(*cells: str, **options: Any) -> str:
     return Ran(list(cells), **options).printed[-1].strip()
 
 
+@pytest.fixture(scope="module")
+def _light_server(shut_in: None) -> Iterator[None]:
+    """A server without a framework, for all tests that need none."""
+    kernels.start_shut_in("", SMALL)
+    yield
+    kernels.stop_shut_in()
+
+
 @contextmanager
 def shutting_in(framework: str = "", limits: Limits = SMALL) -> Iterator[None]:
+    """Another server for a while, then one without a framework again."""
     kernels.start_shut_in(framework, limits)
     try:
         yield
     finally:
-        kernels.stop_shut_in()
-
-
-@pytest.fixture(scope="module")
-def _light_server() -> Iterator[None]:
-    with shutting_in():
-        yield
-
-
-light = pytest.mark.usefixtures("_light_server")
+        kernels.start_shut_in("", SMALL)
 
 
 def still_works() -> bool:
@@ -100,7 +100,6 @@ def still_works() -> bool:
 # What it sees
 
 
-@light
 def test_there_is_no_network() -> None:
     cell = """
 import socket
@@ -115,7 +114,6 @@ print(
     assert printed(cell) == "True True ['lo']"
 
 
-@light
 def test_processes_of_one_kernel_reach_one_another_over_the_loopback() -> None:
     cell = """
 import socket
@@ -124,7 +122,6 @@ print(socket.create_connection(server.getsockname(), timeout=2).getpeername()[0]
     assert printed(cell) == "127.0.0.1"
 
 
-@light
 def test_nothing_outside_the_scratch_folder_can_be_written() -> None:
     cell = """
 import os
@@ -146,7 +143,6 @@ print(written)"""
     assert printed(cell, timeout=120) == "set()"
 
 
-@light
 def test_the_scratch_folder_is_home_and_working_folder_and_begins_empty() -> None:
     cell = """
 import os, tempfile
@@ -157,7 +153,6 @@ tempfile.TemporaryFile().write(b"x")"""
         assert printed(cell) == "/home/learner/work [] /home/learner"
 
 
-@light
 def test_it_has_its_own_user_processes_and_host_name_and_no_capability() -> None:
     cell = """
 import os, socket
@@ -168,7 +163,6 @@ print(os.getuid(), len(processes), socket.gethostname(), status["NoNewPrivs"],
     assert printed(cell) == "65534 2 grader 1 0"
 
 
-@light
 def test_it_cannot_become_root_in_namespaces_of_its_own() -> None:
     cell = """
 import ctypes
@@ -187,7 +181,6 @@ for root, folders, files in os.walk("/"):
 print(found)"""
 
 
-@light
 def test_it_sees_no_file_of_the_course_folder_or_of_home(tmp_path: Path) -> None:
     (tmp_path / "planted-secret.txt").write_text("gradebook")
     home = Path.home() / ".planted-secret.txt"
@@ -200,14 +193,12 @@ def test_it_sees_no_file_of_the_course_folder_or_of_home(tmp_path: Path) -> None
         home.unlink()
 
 
-@light
 def test_it_sees_no_answers_calibration_solutions_or_gradebook() -> None:
     names = {"answers", "calibration", "solutions", "submitted", "gradebook.db", ".cnn-clinic"}
     test = f"(f in {names!r} and 'site-packages' not in root and '/lib/python' not in root)"
     assert printed(SEARCH.format(test), timeout=120) == "[]"
 
 
-@light
 def test_a_lab_opens_without_its_solution() -> None:
     cell = """
 from pathlib import Path
@@ -241,7 +232,6 @@ def test_it_sees_no_variable_of_the_grader_but_those_given_to_this_kernel(
     assert shown == "False"
 
 
-@light
 def test_it_cannot_reach_the_memory_of_the_grader() -> None:
     cell = f"""
 import os
@@ -255,7 +245,6 @@ os.kill({os.getpid()}, 0)"""
     assert shown.endswith("ProcessLookupError")
 
 
-@light
 def test_kernels_at_the_same_time_see_nothing_of_one_another() -> None:
     from concurrent.futures import ThreadPoolExecutor
 
@@ -276,7 +265,6 @@ print(sum(n.isdigit() for n in os.listdir("/proc")), os.listdir("/tmp"),
 # How it ends
 
 
-@light
 @pytest.mark.parametrize(
     "cell",
     [
@@ -293,13 +281,11 @@ def test_a_fork_bomb_ends_with_a_reason(cell: str) -> None:
     assert still_works()
 
 
-@light
 def test_a_memory_bomb_in_one_process_is_an_error_of_its_cell() -> None:
     ran = Ran(["held = [bytearray(50 << 20) for _ in range(100)]", "print('alive')"])
     assert ran.printed == ["MemoryError", "alive\n"]
 
 
-@light
 def test_a_memory_bomb_of_many_processes_is_ended(tmp_path: Path) -> None:
     group = sandbox.ControlGroup(SMALL.memory, SMALL.processes)
     limited = group.limits
@@ -318,7 +304,6 @@ time.sleep(60)"""
     assert still_works()
 
 
-@light
 @pytest.mark.parametrize("place", ["", "/tmp/", "/dev/shm/", "/home/learner/"])
 def test_a_disk_filler_is_an_error_of_its_cell(place: str) -> None:
     many = f"""
@@ -328,7 +313,6 @@ for i in range(1000):
     assert still_works()
 
 
-@light
 def test_many_empty_files_are_an_error_of_their_cell() -> None:
     cell = """
 try:
@@ -338,18 +322,15 @@ except OSError as error: print(error.strerror)"""
     assert still_works()
 
 
-@light
 def test_too_many_open_files_are_an_error_of_their_cell() -> None:
     assert printed("held = [open('/dev/null') for _ in range(5000)]") == "OSError"
 
 
-@light
 def test_an_endless_loop_is_interrupted_and_the_next_cell_runs() -> None:
     ran = Ran(["while True: pass", "print('on')"], timeout=2, interrupt_on_timeout=True)
     assert ran.printed == ["KeyboardInterrupt", "on\n"]
 
 
-@light
 def test_a_kernel_that_ignores_interrupts_is_killed_by_the_time_limit() -> None:
     cell = "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\ntime.sleep(600)"
     start = time.monotonic()
@@ -372,7 +353,6 @@ def test_a_kernel_is_ended_when_its_processor_time_is_used_up() -> None:
     assert ran.reason == "it used more than 2 s of processor time"
 
 
-@light
 @pytest.mark.parametrize(
     "cell",
     [
@@ -397,7 +377,6 @@ def _command_lines() -> list[str]:
     return lines
 
 
-@light
 def test_a_daemon_that_is_left_behind_is_gone_with_its_kernel() -> None:
     mark = f"987{os.getpid()}"
     cell = f"""
