@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from grader.harness import course
+
 ASSIGNMENT = "pytorch-9-tests"
 NOTEBOOK = "01_dark"
 POINTS = {"diagnosis": 2.0, "repair": 4.0}
@@ -35,7 +37,10 @@ def make(root: Path, learners: Sequence[Learner]) -> Path:
     """Write gradebook.db below `root` and return `root`."""
     from nbgrader.api import Gradebook
 
-    with Gradebook(f"sqlite:///{root / 'gradebook.db'}") as book:
+    with (
+        course.programs_of_this_python(),
+        Gradebook(f"sqlite:///{root / 'gradebook.db'}") as book,
+    ):
         book.add_assignment(ASSIGNMENT)
         book.add_notebook(NOTEBOOK, ASSIGNMENT)
         for check, points in POINTS.items():

@@ -256,7 +256,7 @@ def test_a_folder_in_place_of_the_gradebook_is_broken(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_gradebook_that_nbgrader_has_just_made_is_in_order(tmp_path: Path) -> None:
     api = pytest.importorskip("nbgrader.api", reason="nbgrader is not installed")
-    with course._programs_of_this_python():
+    with course.programs_of_this_python():
         api.Gradebook(f"sqlite:///{tmp_path / 'gradebook.db'}").close()
     found = machine.gradebook(tmp_path)
     assert (found.state, found.mend) == (State.OK, "")

@@ -27,7 +27,7 @@ def root(tmp_path):
     config = course.repository() / course.CONFIG
     (tmp_path / course.CONFIG).write_text(config.read_text())
     with (
-        course._programs_of_this_python(),
+        course.programs_of_this_python(),
         Gradebook(f"sqlite:///{tmp_path / 'gradebook.db'}", "cnn-clinic") as gradebook,
     ):
         gradebook.add_assignment(ASSIGNMENT, duedate="2026-01-10 12:00:00 UTC")

@@ -262,7 +262,7 @@ def _convert(kind: Any, root: Path, assignment: str, student: str, *, force: boo
     course = _course(root, assignment, student)
     converter = kind(coursedir=course, config=course.config)
     converter.force = force
-    with _programs_of_this_python(), warnings.catch_warnings():
+    with programs_of_this_python(), warnings.catch_warnings():
         # nbgrader's own way of making database rows; it is no news to an instructor.
         warnings.simplefilter("ignore", SAWarning)
         result = capture_log(converter)
@@ -271,7 +271,7 @@ def _convert(kind: Any, root: Path, assignment: str, student: str, *, force: boo
 
 
 @contextmanager
-def _programs_of_this_python() -> Iterator[None]:
+def programs_of_this_python() -> Iterator[None]:
     """Put the folder of this Python first on PATH, as in an activated environment.
 
     nbgrader starts `alembic` by its name when it makes a gradebook.

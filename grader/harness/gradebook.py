@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from grader.checks.verdict import Outcome, number
 from grader.errors import ClinicError
+from grader.harness.course import programs_of_this_python
 from grader.harness.judging import check_name, outcome_of
 from grader.harness.markdown import from_markdown, to_markdown
 from grader.harness.results import CheckResult, Result
@@ -180,7 +181,8 @@ class GradebookWriter:
         self._penalties = AssignLatePenalties(config=course.config)
         self._penalties.init_plugin()
         self._gradebook: Any = None
-        self._gradebook = self._patiently(lambda: Gradebook(course.db_url, course.course_id))
+        with programs_of_this_python():  # nbgrader asks one when the database is not there
+            self._gradebook = self._patiently(lambda: Gradebook(course.db_url, course.course_id))
         # The assignment's own rows are read once, not again after every submission.
         self._gradebook.db.remove()
         self._gradebook.db.configure(expire_on_commit=False)
