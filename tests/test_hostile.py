@@ -42,12 +42,12 @@ def why_left_out(case: hostile.HostileCase) -> str:
     return sandbox.why_not() if case.needs == "sandbox" else ""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def place(tmp_path_factory):
     return tmp_path_factory.mktemp("hostile")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def root(place):
     """The course folder, after everybody was graded."""
     (place / "home").mkdir()
@@ -74,7 +74,7 @@ def root(place):
         yield folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def grades(root) -> dict[str, Row]:
     return {row.student: row for row in read_grades(root, lab.ASSIGNMENT)}
 

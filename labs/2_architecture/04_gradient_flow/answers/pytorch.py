@@ -179,9 +179,7 @@ train = sick_train
 def build_model(size, classes):
     layers, channels = [], 3
     for number in range(1, 5):
-        convolution = nn.Conv2d(channels, 80, 3, padding=1)
-        nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
-        layers += [convolution, nn.ReLU()]
+        layers += [nn.Conv2d(channels, 80, 3, padding=1), nn.BatchNorm2d(80), nn.ReLU()]
         channels = 80
         if number in (1, 2):
             layers.append(nn.MaxPool2d(2))
