@@ -49,7 +49,7 @@ def labs(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CNN_CLINIC_LABS", str(root / "labs"))
         yield
-    measuring._helper.cache_clear()
+    measuring._process.cache_clear()
 
 
 def record(check="repair", status=engine.COLLECTED, **evidence):
@@ -86,6 +86,6 @@ def test_a_process_that_ended_is_told_and_replaced():
 
 
 def test_where_nothing_is_to_be_measured_no_process_is_started(monkeypatch):
-    monkeypatch.setattr(measuring, "_helper", None)
+    monkeypatch.setattr(measuring, "_process", None)
     for one in (record("plain"), record(status=engine.UNMEASURABLE)):
         assert measuring.measure(CASE, one) == one

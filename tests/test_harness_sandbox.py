@@ -451,7 +451,7 @@ def test_nothing_is_left_of_kernels_and_their_server() -> None:
     with shutting_in():
         assert still_works()
         assert kernels._server is not None
-        folder = kernels._server._folder
+        folder = kernels._server.address.folder
         left = {p.name for p in (folder / "k").iterdir() if p.is_dir()}
         assert left == set()
     assert not folder.exists()

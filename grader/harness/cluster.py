@@ -10,7 +10,6 @@ import contextlib
 import functools
 import importlib
 import logging
-import os
 import platform
 import threading
 import uuid
@@ -25,8 +24,8 @@ import cloudpickle
 
 from grader.errors import ClinicError
 from grader.harness import carrier
-from grader.harness.grading import Done, Task
-from grader.harness.runner import grade_warm
+from grader.harness.cores import available, share
+from grader.harness.grading import Done, Task, grade
 from grader.harness.workers import SPARE_SECONDS, TimedOut, WorkerLost, Workers
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ _NO_RESOURCES: Mapping[str, float] = MappingProxyType({})
 def connect(
     where: str,
     resources: Mapping[str, float] = _NO_RESOURCES,
-    run: Callable[[Task], Done] = grade_warm,
+    run: Callable[[Task], Done] = grade,
 ) -> Workers:
     """Connect to a cluster, or start one, and send the course to its workers.
 
@@ -280,9 +279,7 @@ def _start_local(count: int | None, resources: Mapping[str, float], stack: ExitS
     from distributed import LocalCluster
 
     stack.enter_context(dask.config.set(_SETTINGS))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    cores = cores or 1
-    count = count or cores
+    count = count or available()
     cluster = LocalCluster(
         n_workers=count,
         threads_per_worker=1,
@@ -291,7 +288,7 @@ def _start_local(count: int | None, resources: Mapping[str, float], stack: ExitS
         memory_limit=0,  # kernels have limits of their own, and are no part of the worker
         silence_logs=logging.CRITICAL,
         resources=dict(resources),
-        env={"OMP_NUM_THREADS": str(max(1, cores // count))},
+        env=share(count),
     )
     return stack.enter_context(cluster)
 

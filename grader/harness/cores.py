@@ -20,13 +20,18 @@ def available() -> int:
     return os.cpu_count() or 1
 
 
-def share_cores(processes: int) -> None:
-    """Limit the threads of this process's kernels, which inherit its environment.
+def share(processes: int) -> dict[str, str]:
+    """Environment variables that limit threads, for one of some processes that run side by side.
 
     What somebody has set in the environment stays.
 
     Args:
         processes: how many like this one run at the same time.
     """
-    for name in THREADS:
-        os.environ.setdefault(name, str(max(1, available() // processes)))
+    threads = str(max(1, available() // processes))
+    return {name: os.environ.get(name, threads) for name in THREADS}
+
+
+def share_cores(processes: int) -> None:
+    """Limit the threads of this process's kernels, which inherit its environment; see `share`."""
+    os.environ.update(share(processes))

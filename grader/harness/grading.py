@@ -22,7 +22,7 @@ from nbformat import NotebookNode
 from grader.checks import evidence
 from grader.checks.catalogue import PACKAGE, labs_root, load_checks, split_header
 from grader.checks.check import Check
-from grader.harness import kernels, sandbox
+from grader.harness import kernels
 from grader.harness.judging import (
     Graded,
     Stop,
@@ -88,7 +88,7 @@ def grade(task: Task) -> Done:
     if task.submission.unreadable:
         ran = Ran(Stop("", task.submission.unreadable))
     else:
-        start_kernels(task.framework, task.shut_in)
+        kernels.ensure_started(task.framework, task.shut_in)
         ran = run(
             notebook,
             Conditions(
@@ -137,16 +137,6 @@ def _judged(
         answers=answers_of(notebook),
     )
     return Done(result, encodable(nbformat.writes(notebook)))
-
-
-@functools.cache
-def start_kernels(framework: str, shut_in: bool) -> None:
-    """Let the kernels of this process start warm, in the sandbox where that is asked for."""
-    if shut_in:
-        sandbox.require()
-        kernels.start_shut_in(framework)
-    else:
-        kernels.start_warm(framework)
 
 
 def show_grades(notebook: NotebookNode, graded: Iterable[Graded]) -> None:

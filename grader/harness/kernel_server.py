@@ -1,9 +1,10 @@
 """The program inside bubblewrap: forks kernels, each into namespaces of its own.
 
 It runs shut in already, has one thread, imports the framework, and never runs what a submission
-holds. Each connection to its socket is one kernel and three processes. The guardian answers the
-connection and stays outside; the init is process 1 of the kernel's own pid namespace, so whatever
-is left when it ends is killed by the system; the kernel is its child, without any capability.
+holds. A connection to its socket that brings another connection asks for a process that measures.
+Each of the others is one kernel and three processes. The guardian answers the connection and stays
+outside; the init is process 1 of the kernel's own pid namespace, so whatever is left when it ends
+is killed by the system; the kernel is its child, without any capability.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ import socket
 import sys
 import time
 from collections.abc import Mapping
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from grader.harness import namespaces
+from grader.harness import measuring_server, namespaces
 
 # Places inside; `grader.harness.sandbox` makes them.
 KERNELS = "/run/kernels"  # the folders of all kernels, until a kernel has gone into its own
@@ -61,7 +63,7 @@ def main() -> None:
 
 
 def _finish(code: int) -> None:
-    """End a forked process, without the handlers that its parent registered for its own end."""
+    """End this process at once, without the handlers that it, or its parent, has registered."""
     os._exit(code)
 
 
@@ -75,7 +77,12 @@ def _guard(connection: socket.socket) -> int:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         # The owner reads from this first message which process it has to put into a control group.
         connection.send(_as_bytes(born=True))
-        order = json.loads(connection.recv(LONGEST_MESSAGE))
+        message, descriptors, _, _ = socket.recv_fds(connection, LONGEST_MESSAGE, 1)
+        if descriptors:
+            connection.close()
+            measuring_server.serve(Connection(descriptors[0]))
+            return 0
+        order = json.loads(message)
         namespaces.leave_for_own()
         inside, outside = socket.socketpair()
         init = os.fork()
@@ -227,3 +234,4 @@ def _be_kernel(arguments: list[str], environment: Mapping[str, str], init: socke
 
 if __name__ == "__main__":
     main()
+    _finish(0)  # a framework takes more than a second to be taken down in order

@@ -34,6 +34,8 @@ SHUT_IN = "cnn-clinic-shut-in"
 _USUAL = "local-provisioner"  # jupyter_client's own
 
 _PRELOAD = ("ipykernel.kernelapp", "ipykernel.ipkernel", "grader.checks.session")
+_started: tuple[str, bool] | None = None  # the framework of kernels that start warm; if shut in
+
 # ipykernel would set it before matplotlib is imported, which a forked kernel has behind it.
 _BACKEND = "module://matplotlib_inline.backend_inline"
 
@@ -45,6 +47,7 @@ def start_warm(framework: str) -> None:
     and its time limit running. Thread counts of the numerical libraries are read at import: set
     their environment variables before.
     """
+    global _started
     _provide(PROVISIONER)
     os.environ.setdefault("MPLBACKEND", _BACKEND)
     context = multiprocessing.get_context("forkserver")
@@ -53,6 +56,7 @@ def start_warm(framework: str) -> None:
     with kept_from_forks():
         first.start()
     first.join()
+    _started = (framework, False)
 
 
 def _provide(provisioner: str) -> None:
@@ -141,54 +145,96 @@ def _end_with_owner() -> None:
     os.killpg(os.getpgid(0), signal.SIGKILL)
 
 
-_server: sandbox.Server | None = None
-_modules: tuple[str, ...] = _PRELOAD
-_limits = sandbox.Limits()
-
-
-def start_shut_in(framework: str, limits: sandbox.Limits = _limits) -> None:
-    """Let every kernel that this process starts from now on be shut in, and start warm there.
-
-    Returns when the framework has been imported inside. Thread counts of the numerical libraries
-    are read at import: set their environment variables before.
+def shut_in_server(framework: str, variables: Mapping[str, str]) -> sandbox.Server:
+    """A server of shut-in kernels that has imported a framework, "" for none.
 
     Args:
-        framework: "pytorch", "tensorflow", or "" for none.
+        variables: its environment; thread counts of the numerical libraries are read at import.
 
     Raises:
         ClinicError: kernels cannot be shut in here; see `sandbox.why_not`.
     """
-    global _modules, _limits
+    modules = (*_PRELOAD, f"grader.frameworks.{framework}.warm") if framework else _PRELOAD
+    return sandbox.Server(modules, {"MPLBACKEND": _BACKEND, **variables})
+
+
+_server: sandbox.Server | None = None  # this process's own
+_address: sandbox.ServerAddress | None = None
+_framework = ""
+_limits = sandbox.Limits()
+
+
+def start_shut_in(
+    framework: str,
+    limits: sandbox.Limits = _limits,
+    address: sandbox.ServerAddress | None = None,
+) -> None:
+    """Let every kernel that this process starts from now on be shut in, and start warm there.
+
+    Returns when the framework has been imported inside.
+
+    Args:
+        framework: "pytorch", "tensorflow", or "" for none.
+        address: of a server that another process owns, used for as long as it runs; without one
+            this process starts its own.
+
+    Raises:
+        ClinicError: kernels cannot be shut in here; see `sandbox.why_not`.
+    """
+    global _address, _framework, _limits, _started
     stop_shut_in()
-    _modules = (*_PRELOAD, f"grader.frameworks.{framework}.warm") if framework else _PRELOAD
-    _limits = limits
+    _address, _framework, _limits = address, framework, limits
     os.environ.setdefault("MPLBACKEND", _BACKEND)
     # The sandbox shows no accelerator; what measures beside it computes on the same device.
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
     _running_server()
     _provide(SHUT_IN)
+    _started = (framework, True)
 
 
 def stop_shut_in() -> None:
     """End the server of shut-in kernels with all of them; later kernels start as is usual."""
-    global _server
+    global _server, _address, _started
     if _server is not None:
         _server.close()
-        _server = None
+    _server = _address = _started = None
     if os.environ.get(KernelProvisionerFactory.default_provisioner_name_env) == SHUT_IN:
         _provide(_USUAL)
 
 
-def _running_server() -> sandbox.Server:
-    """This process's server; a new one when there is none yet, or it has ended."""
-    global _server
-    if _server is not None and not _server.runs:
-        _server.close()
-        _server = None
-    if _server is None:
-        _server = sandbox.Server(_modules)
+def _running_server() -> sandbox.ServerAddress:
+    """The server in use; one of this process's own when there is none yet, or it has ended."""
+    global _server, _address
+    if _address is None or not _address.runs:
+        if _server is not None:
+            _server.close()
+        _server = shut_in_server(_framework, os.environ)
         atexit.register(_server.close)
-    return _server
+        _address = _server.address
+    return _address
+
+
+def ensure_started(framework: str, shut_in: bool) -> None:
+    """Let the kernels of this process start warm, unless that is so already.
+
+    Args:
+        shut_in: whether they are to be shut in.
+
+    Raises:
+        ClinicError: kernels cannot be shut in here; see `sandbox.why_not`.
+    """
+    if _started == (framework, shut_in):
+        return
+    if shut_in:
+        sandbox.require()
+        start_shut_in(framework)
+    else:
+        start_warm(framework)
+
+
+def server_with(framework: str) -> sandbox.ServerAddress | None:
+    """The server of shut-in kernels that has imported a framework; None where there is none."""
+    return _running_server() if _address is not None and framework == _framework else None
 
 
 class ShutInProvisioner(LocalProvisioner):

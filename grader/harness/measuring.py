@@ -1,7 +1,7 @@
 """What the grader measures itself: in a process with the framework and without learner code.
 
-One helper process for each framework, made when it is first needed and kept, so that what is the
-same for a whole class is measured once. Where kernels start warm, it starts as they do.
+One process for each framework, made when it is first needed and kept, so that what is the same for
+a whole class is measured once. It is forked where kernels are, with the imports done.
 """
 
 from __future__ import annotations
@@ -11,42 +11,41 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
-from grader import frameworks
 from grader.checks import engine
 from grader.checks.catalogue import load_checks
 from grader.checks.check import Case
-from grader.checks.evidence import EvidenceError, Record
+from grader.checks.evidence import Record
 from grader.errors import ClinicError
+from grader.harness import kernels, measuring_server
+from grader.harness.measuring_server import NotMeasured
+from grader.harness.sandbox import ServerAddress
 from grader.harness.secrets import kept_from_forks
-
-
-class NotMeasured(RuntimeError):
-    """Measuring for one notebook failed; no word on the learner's answer, none on the others."""
-
 
 Measurer = Callable[[Case, Record], Record]
 """Returns a record with what its check measures itself; `engine.measure`, wherever that runs."""
 
 
 def measure(case: Case, record: Record) -> Record:
-    """Let the helper process measure.
+    """Let the measuring process measure.
 
     Args:
         case: without a framework, its device as the notebook asks for it.
 
     Raises:
         EvidenceError: the evidence lacks what the measurement asks for.
-        ClinicError: the framework is not there, or the helper process cannot be started.
-        NotMeasured: the measurement failed, or the helper process ended.
+        ClinicError: the framework is not there, or the process cannot be started.
+        NotMeasured: the measurement failed, or the process ended.
     """
     check = load_checks(case.lab)[record.check]
     if check.measure is None or record.status != engine.COLLECTED:
         return record
-    return _helper(case.framework, tuple(sorted(_passed_on().items()))).measure(case, record)
+    server = kernels.server_with(case.framework)
+    return _process(case.framework, server, tuple(sorted(_passed_on().items()))).measure(
+        case, record
+    )
 
 
 def _passed_on() -> Mapping[str, str]:
@@ -54,38 +53,33 @@ def _passed_on() -> Mapping[str, str]:
 
 
 @functools.lru_cache(maxsize=2)
-def _helper(framework: str, variables: tuple[tuple[str, str], ...]) -> _Helper:
-    return _Helper(dict(variables))
+def _process(
+    framework: str, server: ServerAddress | None, variables: tuple[tuple[str, str], ...]
+) -> _Process:
+    return _Process(_start(dict(variables)) if server is None else _forked(server))
 
 
-class _Helper:
-    """A process that ends with its owner, however that ends: it reads from a pipe of theirs."""
+def _forked(server: ServerAddress) -> Connection:
+    try:
+        return server.start_measuring()
+    except OSError as error:
+        raise NotMeasured(f"The server of kernels does not answer ({error}).") from None
 
-    def __init__(self, variables: dict[str, str]) -> None:
-        context: Any = multiprocessing.get_context("forkserver" if hasattr(os, "fork") else "spawn")
+
+class _Process:
+    """The measuring process as its owner sees it. It ends with its owner, however that ends."""
+
+    def __init__(self, connection: Connection) -> None:
         self._lock = threading.Lock()
-        self._ours, theirs = context.Pipe()
-        # Daemonic: the owner's end does not wait for it.
-        process = context.Process(
-            target=_run, args=(theirs, variables), name="measuring", daemon=True
-        )
-        try:
-            with kept_from_forks():
-                process.start()
-        except (AssertionError, OSError) as error:  # a daemonic process may not have children
-            raise ClinicError(
-                f"The process that measures for the grader cannot be started ({error}); grade in "
-                "an ordinary process, with fewer of them if memory is short."
-            ) from None
-        theirs.close()
+        self._connection = connection
 
     def measure(self, case: Case, record: Record) -> Record:
         try:
             with self._lock:
-                self._ours.send((case, record))
-                answer = self._ours.recv()
+                self._connection.send((case, record))
+                answer = self._connection.recv()
         except (EOFError, OSError):
-            _helper.cache_clear()
+            _process.cache_clear()
             raise NotMeasured(
                 f"The process that measures {case.lab} for the grader ended, perhaps for want of "
                 "memory; grade again with fewer processes."
@@ -96,27 +90,25 @@ class _Helper:
         return answer
 
 
+def _start(variables: dict[str, str]) -> Connection:
+    context: Any = multiprocessing.get_context("forkserver" if hasattr(os, "fork") else "spawn")
+    ours, theirs = context.Pipe()
+    # Daemonic: the owner's end does not wait for it.
+    process = context.Process(target=_run, args=(theirs, variables), name="measuring", daemon=True)
+    try:
+        with kept_from_forks():
+            process.start()
+    except (AssertionError, OSError) as error:  # a daemonic process may not have children
+        raise ClinicError(
+            f"The process that measures for the grader cannot be started ({error}); grade in an "
+            "ordinary process, with fewer of them if memory is short."
+        ) from None
+    theirs.close()
+    return ours
+
+
 def _run(requests: Connection, variables: dict[str, str]) -> None:
-    """Answer requests until the owner is gone."""
     for name in _passed_on():  # the fork server's own, of the time when it was started
         del os.environ[name]
     os.environ.update(variables)
-    # A framework's notes on its own start are no news to whoever grades; errors are sent back.
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    while True:
-        try:
-            requests.send(_answer(*requests.recv()))
-        except (EOFError, OSError):
-            return
-
-
-def _answer(case: Case, record: Record) -> Record | Exception:
-    try:
-        fw = frameworks.load(case.framework)
-        case = replace(case, fw=fw, device=fw.choose_device(case.device))
-        return engine.measure(load_checks(case.lab)[record.check], case, record)
-    except (ClinicError, EvidenceError) as error:
-        return error
-    except Exception as error:
-        return NotMeasured(f"{case.lab}, check {record.check!r}, cannot be measured: {error!r}.")
+    measuring_server.serve(requests)

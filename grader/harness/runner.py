@@ -7,21 +7,16 @@ started.
 
 from __future__ import annotations
 
-import functools
 import os
 import signal
 import socket
 import sys
 import threading
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING
 
 import cloudpickle
 
 from grader.errors import ClinicError
-
-if TYPE_CHECKING:
-    from grader.harness.grading import Done, Task
 
 # A session of the grader that was killed leaves its processes waiting on the workers.
 IDLE_SECONDS = 900
@@ -38,21 +33,6 @@ def main(descriptor: int) -> None:
             connection.send_bytes(answer(connection.recv_bytes()))
     finally:
         _end()
-
-
-def grade_warm(task: Task) -> Done:
-    """Grade a task with kernels that start warm in this process: its default work."""
-    from grader.harness.grading import grade
-
-    _start_kernels(task.framework, task.shut_in)
-    return grade(task)
-
-
-@functools.cache
-def _start_kernels(framework: str, shut_in: bool) -> None:
-    from grader.harness.grading import start_kernels
-
-    start_kernels(framework, shut_in)
 
 
 def answer(request: bytes) -> bytes:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import multiprocessing
 import os
+import select
 import shutil
 import signal
 import site
@@ -23,6 +25,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +103,7 @@ def why_not() -> str:
     try:
         server = Server([])
         try:
-            server.start_kernel(["--version"], {}, {}, Limits(seconds=60)).close()
+            server.address.start_kernel(["--version"], {}, {}, Limits(seconds=60)).close()
         finally:
             server.close()
     except ClinicError as error:
@@ -219,28 +222,31 @@ def _hidden() -> list[Path]:
 class Server:
     """The server of kernels inside bubblewrap, as its owner sees it. It ends with its owner."""
 
-    def __init__(self, modules: Sequence[str]) -> None:
+    def __init__(self, modules: Sequence[str], variables: Mapping[str, str] = os.environ) -> None:
         """Start it; returns when it has imported the modules.
+
+        Args:
+            modules: imported before the first kernel is forked.
+            variables: of these it has what `environment` lets through.
 
         Raises:
             ClinicError: bubblewrap refuses, or a module cannot be imported.
         """
         remove_left_behind()
         self._folder = Path(tempfile.mkdtemp(prefix=own_prefix()))
-        self._kernels = self._folder / "k"
-        self._kernels.mkdir()
-        self._names = map(str, itertools.count())
+        kernels = self._folder / "k"
+        kernels.mkdir()
         for name, text in _OWN_SETTINGS.items():
-            (self._kernels / name).write_text(text)
+            (kernels / name).write_text(text)
         labs = self._folder / "labs"
         labs.mkdir()
         write_stripped_labs(catalogue.labs_root(), labs)
-        variables = environment(os.environ) | {
+        own = environment(variables) | {
             "HOME": "/tmp",
             "OPENBLAS_NUM_THREADS": "1",  # more are started at import, and forks lose them
         }
-        line = command(self._kernels, labs)
-        for name, value in variables.items():
+        line = command(kernels, labs)
+        for name, value in own.items():
             line += ["--setenv", name, value]
         line += [sys.executable, "-m", inside.__name__, *modules]
         with open(self._folder / "log", "wb") as log:
@@ -256,10 +262,45 @@ class Server:
                 f"Submissions cannot be shut in here ({said[-1] if said else 'no reason given'}); "
                 "permit user namespaces on this machine, or grade with `--unsafe`."
             )
+        self.address = ServerAddress(self._folder, self._process.pid)
+
+    def close(self) -> None:
+        """End the server with all its kernels, and remove what it left."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+_numbers = itertools.count()
+
+
+@dataclass(frozen=True)
+class ServerAddress:
+    """Where any process of this machine has kernels of a server, whoever owns that.
+
+    Attributes:
+        folder: of the server.  process: its process number.
+    """
+
+    folder: Path
+    process: int
 
     @property
     def runs(self) -> bool:
-        return self._process.poll() is None
+        try:
+            handle = os.pidfd_open(self.process)
+        except ProcessLookupError:
+            return False
+        ended = select.select([handle], [], [], 0)[0]  # also when its owner has not yet waited
+        os.close(handle)
+        return not ended and self.folder.exists()
 
     def start_kernel(
         self,
@@ -290,11 +331,31 @@ class Server:
         }
         return Process(self._kernels / inside.SERVER, order, folder, limits)
 
+    def start_measuring(self) -> Connection:
+        """Fork a process that answers requests, as `measuring.serve` does; no kernel sees it.
+
+        Returns:
+            The connection to it. It ends when that is closed.
+
+        Raises:
+            OSError: the server has ended.
+        """
+        ours, theirs = multiprocessing.Pipe()
+        with theirs, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as request:
+            request.connect(str(self._kernels / inside.SERVER))
+            request.recv(inside.LONGEST_MESSAGE)
+            socket.send_fds(request, [json.dumps({}).encode()], [theirs.fileno()])
+        return ours
+
     def new_folder(self) -> Path:
         """A folder for the sockets of one kernel, which nobody else's kernel sees."""
-        folder = self._kernels / next(self._names)
+        folder = self._kernels / f"{os.getpid()}-{next(_numbers)}"
         folder.mkdir()
         return folder
+
+    @property
+    def _kernels(self) -> Path:
+        return self.folder / "k"
 
     def take_in(self, folder: Path, variables: Mapping[str, str]) -> dict[str, str]:
         """Copy the files that variables of ours name into a kernel's folder.
@@ -312,20 +373,7 @@ class Server:
 
     def connection_file(self, folder: Path) -> Path:
         """Where the connection file of the kernel with this folder belongs, seen from outside."""
-        return self._folder / f"{folder.name}.json"
-
-    def close(self) -> None:
-        """End the server with all its kernels, and remove what it left."""
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        try:
-            self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        return self.folder / f"{folder.name}.json"
 
 
 ADDRESS = "s"

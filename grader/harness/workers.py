@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from grader.errors import ClinicError
-from grader.harness import sandbox
-from grader.harness.cores import share_cores
-from grader.harness.grading import Done, Task, grade, start_kernels
+from grader.harness import kernels, sandbox
+from grader.harness.cores import share, share_cores
+from grader.harness.grading import Done, Task, grade
 
 SPARE_SECONDS = 90
 """What a worker may take beyond a notebook's own limit: to start, to judge, to clean up."""
@@ -77,6 +77,7 @@ class LocalWorkers:
     ) -> None:
         self.slots = processes
         self._order = _Order(framework, shut_in, processes, work)
+        self._server = _SharedServer(framework, processes) if framework and shut_in else None
         self._spare_seconds = spare_seconds
         self._tasks: queue.SimpleQueue[tuple[Task, Future[Done]] | None] = queue.SimpleQueue()
         self._closed = threading.Event()
@@ -101,6 +102,8 @@ class LocalWorkers:
             worker.close()
         for thread in self._threads:
             thread.join()
+        if self._server is not None:
+            self._server.close()
         sandbox.remove_left_behind()  # a worker that is killed cannot
 
     def _serve(self, worker: _Worker) -> None:
@@ -109,10 +112,47 @@ class LocalWorkers:
             task, future = item
             try:
                 if not worker.alive:
-                    worker.start(self._order)
+                    worker.start(self._order, self._server)
                 future.set_result(worker.run(task, task.notebook_seconds + self._spare_seconds))
             except Exception as error:
                 future.set_exception(error)
+
+
+class _SharedServer:
+    """The server of shut-in kernels for all workers, so that one import of a framework serves all.
+
+    A worker starts its own when this one has ended.
+    """
+
+    def __init__(self, framework: str, processes: int) -> None:
+        self._framework, self._processes = framework, processes
+        self._server: sandbox.Server | None = None
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def address(self) -> sandbox.ServerAddress:
+        """Where it is; it is started when it is first asked for, and when it has ended.
+
+        Raises:
+            ClinicError: kernels cannot be shut in here.
+        """
+        with self._lock:
+            if self._closed:
+                raise ClinicError("The workers have been closed.")
+            if self._server is None or not self._server.address.runs:
+                self._end()
+                variables = {**os.environ, **share(self._processes)}
+                self._server = kernels.shut_in_server(self._framework, variables)
+            return self._server.address
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            self._end()
+
+    def _end(self) -> None:
+        if self._server is not None:
+            self._server.close()
 
 
 @dataclass(frozen=True)
@@ -138,7 +178,7 @@ class _Worker:
     def alive(self) -> bool:
         return self._process is not None and self._process.is_alive()
 
-    def start(self, order: _Order) -> None:
+    def start(self, order: _Order, server: _SharedServer | None) -> None:
         """Have a process that is ready for tasks.
 
         Raises:
@@ -146,7 +186,9 @@ class _Worker:
         """
         for _ in range(_STARTS):
             self._spawn(order)
+            address = server.address() if server is not None else None  # while the process starts
             with contextlib.suppress(EOFError, OSError):
+                self._pipe.send(address)
                 if self._pipe.poll(START_SECONDS):
                     fault = self._pipe.recv()
                     if fault is not None:
@@ -217,8 +259,11 @@ def _be_worker(pipe: Any, order: _Order) -> None:
     _be_silent()
     share_cores(order.processes)
     try:
-        if order.framework is not None:
-            start_kernels(order.framework, order.shut_in)
+        address = pipe.recv()
+        if order.framework is not None and address is not None:
+            kernels.start_shut_in(order.framework, address=address)
+        elif order.framework is not None:
+            kernels.ensure_started(order.framework, order.shut_in)
     except Exception as error:
         pipe.send(ClinicError(f"No kernel can be started here: {error}"))
         return
