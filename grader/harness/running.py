@@ -6,14 +6,18 @@ it arrives, so that a flood of output fills no memory.
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import math
 import os
+import queue
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jupyter_client.asynchronous.client import AsyncKernelClient
 from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
@@ -70,7 +74,8 @@ class Conditions:
     start_seconds: int = 60
     output_seconds: int = 30
     kernel: str = "python3"
-    arguments: tuple[str, ...] = ("--log-level=ERROR",)
+    # No submission's cells in the history of whoever grades.
+    arguments: tuple[str, ...] = ("--log-level=ERROR", "--HistoryManager.enabled=False")
     secret: str = ""
 
 
@@ -182,8 +187,36 @@ def _keep_error(cell: NotebookNode, execute_reply: dict[str, Any], **_: Any) -> 
     )
 
 
+class _FreshKernelClient(AsyncKernelClient):
+    """Ready as soon as the kernel has answered on both channels.
+
+    The client's own way goes on to wait a fifth of a second for what cells before may still put
+    out; before the first cell there is nothing.
+    """
+
+    async def wait_for_ready(self, timeout: float | None = None) -> None:
+        end = time.monotonic() + (math.inf if timeout is None else timeout)
+        while True:
+            self.kernel_info()
+            with contextlib.suppress(queue.Empty):
+                reply = await self.get_shell_msg(timeout=1)
+                if reply["msg_type"] == "kernel_info_reply":
+                    await self.get_iopub_msg(timeout=1)  # unless it is connected, once more
+                    self._handle_kernel_info_reply(reply)
+                    return
+            if not await self.is_alive():
+                raise RuntimeError("The kernel ended before it answered.")
+            if time.monotonic() > end:
+                raise RuntimeError(f"The kernel did not answer within {timeout:g} s.")
+
+
 class _Client(NotebookClient):
     """A notebook client that keeps at most so much of what a cell puts out."""
+
+    def create_kernel_manager(self) -> Any:
+        manager: Any = super().create_kernel_manager()
+        manager.client_factory = _FreshKernelClient
+        return manager
 
     def begin_cell(self) -> None:
         """Give the next cell its whole room; it cannot change what earlier ones have shown."""
