@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import statistics
 import subprocess
@@ -14,15 +13,14 @@ from pathlib import Path
 
 from grader.checks.catalogue import released_ids
 from grader.frameworks import NAMES
-from grader.harness.bench_class import measure_class
+from grader.harness.bench_class import measure_class, measure_cluster
+from grader.harness.cores import available
 from grader.harness.execute import run_solutions
 
 
 def bench(root: Path, parts: Sequence[str]) -> int:
     """Print what the named `PARTS` take here; return 0."""
-    print(
-        f"{platform.machine()}, {os.cpu_count()} processor cores, Python {sys.version.split()[0]}"
-    )
+    print(f"{platform.machine()}, {available()} processor cores, Python {sys.version.split()[0]}")
     print("Median (least to most) of the runs, seconds of wall time.")
     for part in parts:
         print(flush=True)
@@ -51,7 +49,7 @@ def _notebooks(root: Path) -> None:
 
 def _class(root: Path) -> None:
     size, rounds = 20, 5
-    cores = os.cpu_count() or 1
+    cores = available()
     print(f"A class of {size} right submissions to one check, {rounds} rounds, each way in turn:")
     for framework in NAMES:
         found = list(measure_class(root, framework, size, rounds))
@@ -59,6 +57,7 @@ def _class(root: Path) -> None:
             "stock nbgrader": [r.stock for r in found],
             "grader, one process": [r.one for r in found],
             f"grader, {cores} cores": [r.all for r in found],
+            "grader, one process, not shut in": [r.open for r in found],
             "the cells' own work": [r.work for r in found],
         }
         for way, seconds in ways.items():
@@ -71,9 +70,22 @@ def _class(root: Path) -> None:
                 [r.all * cores / r.work for r in found],
                 "at most 1.3",
             ),
+            "the sandbox, a submission": ([(r.one - r.open) / size for r in found], "at most 0.15"),
         }
         for what, (values, aim) in ratios.items():
             print(_row(f"{framework}: {what}", values, aim), flush=True)
+
+
+def _cluster(root: Path) -> None:
+    size, rounds = 20, 3
+    cores = available()
+    print(f"Dask workers of this machine, {size} submissions, {rounds} rounds, in turn, s each:")
+    for framework in NAMES:
+        found = list(measure_cluster(root, framework, size, rounds, (1, cores)))
+        print(_row(f"{framework}: one worker", [one for one, _ in found], ""))
+        print(_row(f"{framework}: {cores} workers", [many for _, many in found], ""))
+        aim = f"at least {0.9 * cores:.2g}"
+        print(_row(f"{framework}: one over {cores}", [a / b for a, b in found], aim), flush=True)
 
 
 PARTS: dict[str, Callable[[Path], None]] = {
@@ -81,6 +93,7 @@ PARTS: dict[str, Callable[[Path], None]] = {
     "checks": _checks,
     "notebooks": _notebooks,
     "class": _class,
+    "cluster": _cluster,
 }
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,12 +47,14 @@ class Round:
     Attributes:
         stock: `nbgrader autograde` with its own configuration.
         one, all: `grader autograde` with one process, and with one for each core.
+        open: as `one`, without the sandbox.
         work: the notebooks' own work alone, one after another in a process that is warm.
     """
 
     stock: float
     one: float
     all: float
+    open: float
     work: float
 
 
@@ -60,7 +62,7 @@ def measure_class(root: Path, framework: str, size: int, rounds: int) -> Iterato
     """Grade a class of `size` right submissions `rounds` times in each way.
 
     Raises:
-        ClinicError: a way of grading failed.
+        RuntimeError: a way of grading failed.
     """
     assignment = read_header(LAB).assignment(framework)
     with tempfile.TemporaryDirectory(prefix="clinic-bench-") as name:
@@ -68,16 +70,35 @@ def measure_class(root: Path, framework: str, size: int, rounds: int) -> Iterato
         _make_class(root, ours, framework, size)
         shutil.copytree(ours, stock)
         (stock / course.CONFIG).write_text(STOCK)
+        command = ("grader", "autograde", assignment, "--force")
         for _ in range(rounds):
             yield Round(
                 stock=_seconds(stock, "nbgrader", "autograde", assignment, "--force"),
-                one=_seconds(ours, *_OURS, assignment, "--force", "--processes", "1"),
-                all=_seconds(ours, *_OURS, assignment, "--force"),
+                one=_seconds(ours, *command, "--processes", "1"),
+                all=_seconds(ours, *command),
+                open=_seconds(ours, *command, "--processes", "1", "--unsafe"),
                 work=_work(ours, framework, size),
             )
 
 
-_OURS = ("grader", "autograde", "--unsafe")
+def measure_cluster(
+    root: Path, framework: str, size: int, rounds: int, workers: Sequence[int]
+) -> Iterator[list[float]]:
+    """Grade a class on Dask clusters of this machine.
+
+    Yields:
+        For each number of workers, seconds from the first grade of the class to the last, for each
+        submission between them: what starts once is not in it.
+
+    Raises:
+        RuntimeError: a way of grading failed.
+    """
+    assignment = read_header(LAB).assignment(framework)
+    with tempfile.TemporaryDirectory(prefix="clinic-bench-") as name:
+        _make_class(root, Path(name), framework, size)
+        command = ("grader", "autograde", assignment, "--force", "--cluster")
+        for _ in range(rounds):
+            yield [_seconds_each(Path(name), n, *command, f"local:{n}") for n in workers]
 
 
 def _make_class(root: Path, folder: Path, framework: str, size: int) -> None:
@@ -133,6 +154,22 @@ def _seconds(folder: Path, program: str, *arguments: str) -> float:
     if done.returncode:
         raise RuntimeError(f"{program} {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
     return seconds
+
+
+def _seconds_each(folder: Path, first: int, program: str, *arguments: str) -> float:
+    """Seconds a submission of a command that says a line for each, after so many first ones."""
+    with subprocess.Popen(
+        [sys.executable, "-m", program, *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as running:
+        assert running.stdout is not None
+        said = [time.perf_counter() for line in running.stdout if line.startswith("student_")]
+    if running.returncode or len(said) <= first:
+        raise RuntimeError(f"{program} {' '.join(arguments)} failed.")
+    return (said[-1] - said[first - 1]) / (len(said) - first)
 
 
 def _work(folder: Path, framework: str, size: int) -> float:

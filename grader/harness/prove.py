@@ -48,14 +48,14 @@ def prove(
     processes: int,
     part: slice = EVERYTHING,
 ) -> int:
-    """Print the matrix of answers and grades; return 1 at a surprise, else 0.
+    """Print the matrix of answers and grades; return 1 after a surprise, else 0.
 
-    `part` is cut out of the answers to every cell. A lab is graded to its end, so that its matrix
-    is whole; the next one is not started after a surprise.
+    `part` is cut out of the answers to every cell.
     """
     # The same unseen images in every proof, so that verdicts repeat.
     os.environ.setdefault(SEED_VARIABLE, "proof")
     graded = 0
+    surprising = []
     for lab in labs:
         for framework in frameworks:
             start = time.perf_counter()
@@ -66,8 +66,10 @@ def prove(
             print(matrix(proofs), flush=True)
             graded += len(proofs)
             if any(p.surprise for p in proofs):
-                print(f"\nStopped: {lab}, {framework} graded an answer otherwise than expected.")
-                return 1
+                surprising.append(f"{lab}, {framework}")
+    if surprising:
+        print(f"\nAn answer was graded otherwise than expected in: {'; '.join(surprising)}.")
+        return 1
     print(f"\nAll {graded} answers were graded as expected.")
     return 0
 
