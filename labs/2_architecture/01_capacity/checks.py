@@ -10,6 +10,7 @@ import numpy as np
 
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
+from grader.checks.predictions import share_right_at_best
 from grader.checks.verdict import number
 from grader.datasets import Images, UnlabelledImages
 from grader.instruments.capacity import (
@@ -309,8 +310,8 @@ def _reaches(threshold: Threshold, evidence: Evidence, name: str, labels: np.nda
     if evidence[name] is None:
         return _not_measured(threshold)
     guessing = 1 / evidence["classes"]
-    reached = _accuracy(evidence[name], labels)
-    control = _accuracy(evidence["control"][name], labels)
+    reached = share_right_at_best(evidence[name], labels)
+    control = share_right_at_best(evidence["control"][name], labels)
     if name == "seen":
         images = "training images"
         means = (
@@ -336,10 +337,6 @@ def _reaches(threshold: Threshold, evidence: Evidence, name: str, labels: np.nda
         means=means,
         look_next=look_next,
     )
-
-
-def _accuracy(predicted: list[Any], labels: np.ndarray) -> float:
-    return max(float((np.asarray(p) == labels).mean()) for p in predicted[:2])
 
 
 def _priced(evidence: Evidence) -> Finding:

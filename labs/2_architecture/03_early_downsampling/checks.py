@@ -10,6 +10,7 @@ import numpy as np
 
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
+from grader.checks.predictions import share_right
 from grader.checks.verdict import number
 from grader.datasets import Images, UnlabelledImages
 from grader.datasets.letters import LETTERS, paint_letters
@@ -250,7 +251,7 @@ def _sized(evidence: Evidence) -> Finding:
 
 
 def _right(predicted: Any, labels: np.ndarray) -> float:
-    return float((np.asarray(predicted) == labels).mean()) if len(predicted) else math.nan
+    return share_right(predicted, labels) if len(predicted) else math.nan
 
 
 def _share(reached: float, control: float) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
+from grader.checks.predictions import share_right_at_best
 from grader.checks.verdict import number
 from grader.datasets import Images, UnlabelledImages
 from grader.instruments.gradient_flow import (
@@ -316,10 +317,10 @@ def _learns(evidence: Evidence) -> Finding:
 
 
 def _unseen(evidence: Evidence, labels: np.ndarray) -> Finding:
-    def accuracy(name: str) -> float:
-        return max(float((np.asarray(p) == labels).mean()) for p in evidence[name][:2])
-
-    guessing, reached, control = 1 / evidence["classes"], accuracy("predicted"), accuracy("control")
+    guessing = 1 / evidence["classes"]
+    reached, control = (
+        share_right_at_best(evidence[name], labels) for name in ("predicted", "control")
+    )
     limit = UNSEEN if evidence["size"] >= SMALL else UNSEEN_SMALL
     return limit.finding(
         (reached - guessing) / (control - guessing) if control > guessing else math.nan,

@@ -10,6 +10,7 @@ import numpy as np
 
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
+from grader.checks.predictions import share_right, share_right_at_best
 from grader.checks.verdict import number
 from grader.datasets import Images, UnlabelledImages
 from grader.instruments.dead_units import measure_dead_units
@@ -289,11 +290,9 @@ def _learns(evidence: Evidence) -> Finding:
 
 
 def _unseen(evidence: Evidence, labels: np.ndarray) -> Finding:
-    def accuracy(name: str) -> float:
-        return float((np.asarray(evidence[name]) == labels).mean())
-
-    guessing, control = 1 / evidence["classes"], accuracy("control")
-    reached = max(accuracy("predicted"), accuracy("in_training"))
+    guessing = 1 / evidence["classes"]
+    control = share_right(evidence["control"], labels)
+    reached = share_right_at_best([evidence["predicted"], evidence["in_training"]], labels)
     return UNSEEN.finding(
         (reached - guessing) / (control - guessing) if control > guessing else math.nan,
         measured=f"On unseen images the model is right on {100 * reached:.0f} %; guessing on "

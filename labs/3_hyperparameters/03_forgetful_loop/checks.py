@@ -11,6 +11,7 @@ import numpy as np
 
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
+from grader.checks.predictions import share_right
 from grader.checks.verdict import number
 from grader.datasets import Images
 from grader.instruments.echo import (
@@ -306,10 +307,8 @@ def _learns(evidence: Evidence) -> Finding:
 
 
 def _unseen(evidence: Evidence, labels: np.ndarray) -> Finding:
-    def accuracy(name: str) -> float:
-        return float((np.asarray(evidence[name]) == labels).mean())
-
-    guessing, reached, control = 1 / evidence["classes"], accuracy("predicted"), accuracy("control")
+    guessing = 1 / evidence["classes"]
+    reached, control = (share_right(evidence[name], labels) for name in ("predicted", "control"))
     return UNSEEN.finding(
         (reached - guessing) / (control - guessing) if control > guessing else math.nan,
         measured=f"Trained at the rate {RATES[1]}, the model is right on {100 * reached:.0f} % of "

@@ -11,6 +11,7 @@ import numpy as np
 
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
+from grader.checks.predictions import share_right
 from grader.checks.verdict import number
 from grader.datasets import Images
 from grader.datasets.grain import add_grain
@@ -238,7 +239,7 @@ def _ask(case: Case, evaluate: Any) -> dict[str, Any]:
 
         repeats = measure_repeats(fw, asked, model, x, y, times=3)
         truth = _cross_entropy(logits, labels)
-        accuracy = float((logits.argmax(axis=1) == labels).mean())
+        accuracy = share_right(logits.argmax(axis=1), labels)
         differences[name] = max(repeats.spread / truth, max(told) - min(told))
         errors[name] = max(abs(float(repeats.values[0]) - truth) / truth, abs(told[0] - accuracy))
         after = fw.get_state(model)

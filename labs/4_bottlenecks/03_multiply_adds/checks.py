@@ -10,6 +10,7 @@ import numpy as np
 
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
+from grader.checks.predictions import share_right, share_right_at_best
 from grader.checks.verdict import number
 from grader.datasets import Images
 from grader.instruments.cost import Costs, measure_costs, measure_operations
@@ -303,11 +304,9 @@ def _share(evidence: Evidence, name: str, labels: np.ndarray) -> tuple[float, fl
     """Share of the way from guessing to the colleague's accuracy, and the two accuracies."""
     if not evidence[name]:
         return math.nan, math.nan, math.nan
-    right, of_peers = (
-        [float((np.asarray(classes) == labels).mean()) for classes in evidence[key]]
-        for key in (name, f"peers_{name}")
-    )
-    reached, peer = max(right[:2]), sum(of_peers) / len(of_peers)
+    reached = share_right_at_best(evidence[name], labels)
+    of_peers = [share_right(classes, labels) for classes in evidence[f"peers_{name}"]]
+    peer = sum(of_peers) / len(of_peers)
     guessing = 1 / evidence["classes"]
     share = (reached - guessing) / (peer - guessing) if peer > guessing else math.nan
     return share, reached, peer
