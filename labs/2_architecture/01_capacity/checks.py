@@ -12,7 +12,7 @@ from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, 
 from grader.checks.check import Evidence
 from grader.checks.predictions import share_right_at_best
 from grader.checks.verdict import number
-from grader.datasets import Images, UnlabelledImages
+from grader.datasets import Images
 from grader.instruments.capacity import (
     RATES,
     STEPS,
@@ -55,21 +55,17 @@ PRICE = Threshold("multiply-adds, times those of the control", 3, "at most")
 @lru_cache(maxsize=8)
 def sick_floor(case: Case) -> float:
     """Loss that the sick model keeps on one batch, at the best of the learning rates (nats)."""
+    fw = case.fw
+    assert fw is not None
     train = _draw(case, "train", N_TRAIN)
-    x = _standardised(case, train, train)
+    x = fw.from_images(train.standardised(), case.device)
     model = _sick(case, len(train.classes))
-    return measure_one_batch(case.fw, model, x[:BATCH], train.labels[:BATCH]).floor
+    return measure_one_batch(fw, model, x[:BATCH], train.labels[:BATCH]).floor
 
 
 @lru_cache(maxsize=8)
 def _draw(case: Case, split: str, n: int) -> Images:
     return case.draw(split, n, SIZE)
-
-
-def _standardised(case: Case, images: Images | UnlabelledImages, like: Images) -> Any:
-    assert case.fw is not None
-    mean, std = like.images.mean(axis=(0, 1, 2)), like.images.std(axis=(0, 1, 2))
-    return case.fw.from_images((images.images - mean) / std, case.device)
 
 
 def _sick(case: Case, classes: int) -> Any:
@@ -95,7 +91,7 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
     assert fw is not None
     train = _draw(case, "train", N_TRAIN)
     classes = len(train.classes)
-    x = _standardised(case, train, train)
+    x = fw.from_images(train.standardised(), case.device)
 
     fw.set_seed(case.seed)
     model = answer.build_model(SIZE, classes)
@@ -127,9 +123,9 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
         return evidence
     # Images of their own, in case the learner's code works in place.
     fw.set_seed(case.seed)
-    own = _standardised(case, train, train)
+    own = fw.from_images(train.standardised(), case.device)
     answer.train(model, own, fw.from_labels(train.labels, case.device))
-    x_unseen = _standardised(case, case.unseen(unseen_images), train)
+    x_unseen = fw.from_images(case.unseen(unseen_images).standardised(train), case.device)
     evidence["seen"] = _predictions(case, model, x, classes)
     evidence["unseen"] = _predictions(case, model, x_unseen, classes)
     return evidence
@@ -177,7 +173,7 @@ def _same_program(case: Case, answer: Answer, model: Any, first: np.ndarray) -> 
     fw = case.fw
     assert fw is not None
     train = _draw(case, "train", N_TRAIN)
-    x, y = _standardised(case, train, train)[:BATCH], train.labels[:BATCH]
+    x, y = fw.from_images(train.standardised(), case.device)[:BATCH], train.labels[:BATCH]
     sick = _sick(case, len(train.classes))
     if not np.allclose(first, fw.predict(sick, x), rtol=1e-4, atol=1e-6):
         return False
@@ -220,8 +216,8 @@ def _control_predictions(case: Case) -> dict[str, list[np.ndarray]]:
     fw = case.fw
     assert fw is not None
     train, model = _draw(case, "train", N_TRAIN), _control(case)
-    x = _standardised(case, train, train)
-    x_unseen = _standardised(case, case.unseen(unseen_images), train)
+    x = fw.from_images(train.standardised(), case.device)
+    x_unseen = fw.from_images(case.unseen(unseen_images).standardised(train), case.device)
     fw.train(model, x, train.labels, seed=case.seed, **CONTROL)
     classes = len(train.classes)
     return {

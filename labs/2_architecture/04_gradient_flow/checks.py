@@ -12,7 +12,7 @@ from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, 
 from grader.checks.check import Evidence
 from grader.checks.predictions import share_right_at_best
 from grader.checks.verdict import number
-from grader.datasets import Images, UnlabelledImages
+from grader.datasets import Images
 from grader.instruments.gradient_flow import (
     NOTHING_ARRIVES,
     GradientFlow,
@@ -65,15 +65,10 @@ def _draw(case: Case, split: str, n: int) -> Images:
     return case.draw(split, n * classes // min(classes, len(KINDS)), SIZE).only(kinds)
 
 
-def _standardised(case: Case, images: Images | UnlabelledImages, like: Images) -> Any:
-    mean, std = like.images.mean(axis=(0, 1, 2)), like.images.std(axis=(0, 1, 2))
-    return case.fw.from_images((images.images - mean) / std, case.device)
-
-
 def sick_loss_on_the_way(case: Case) -> float:
     """Powers of ten that the gradient loses in the sick model before training."""
     train = _draw(case, "train", N_TRAIN)
-    x = _standardised(case, train, train)
+    x = case.fw.from_images(train.standardised(), case.device)
     return _fresh_control(case, len(train.classes), x, train.labels)[1].lost
 
 
@@ -94,8 +89,8 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
     fw = case.fw
     train, unseen = _draw(case, "train", N_TRAIN), case.unseen(unseen_images)
     classes = len(train.classes)
-    x, labels = _standardised(case, train, train), train.labels
-    x_unseen = _standardised(case, unseen, train)
+    x, labels = fw.from_images(train.standardised(), case.device), train.labels
+    x_unseen = fw.from_images(unseen.standardised(train), case.device)
 
     sick, sick_start = _fresh_control(case, classes, x, labels)
     fw.set_seed(case.seed)
@@ -186,7 +181,7 @@ def measure_control(case: Case) -> list[np.ndarray]:
     Kept, because it depends on the case alone.
     """
     fw, train = case.fw, _draw(case, "train", N_TRAIN)
-    x, classes = _standardised(case, train, train), len(train.classes)
+    x, classes = fw.from_images(train.standardised(), case.device), len(train.classes)
     model = fw.small_network(SIZE, classes, width=16, seed=case.seed, device=case.device)
     fw.train(
         model,
@@ -197,7 +192,8 @@ def measure_control(case: Case) -> list[np.ndarray]:
         learning_rate=0.02,
         seed=case.seed,
     )
-    return _predictions(fw, model, _standardised(case, case.unseen(unseen_images), train))
+    x_unseen = fw.from_images(case.unseen(unseen_images).standardised(train), case.device)
+    return _predictions(fw, model, x_unseen)
 
 
 def judge_repair(case: Case, evidence: Evidence) -> list[Finding]:

@@ -130,12 +130,6 @@ def _draw(case: Case, split: str, n: int) -> Images:
     return case.draw_kinds(split, n, SIZE, KINDS)
 
 
-def _standardised(case: Case, images: np.ndarray, like: Images) -> Any:
-    assert case.fw is not None
-    mean, std = like.images.mean(axis=(0, 1, 2)), like.images.std(axis=(0, 1, 2))
-    return case.fw.from_images((images - mean) / std, case.device)
-
-
 def unseen_images(case: Case) -> Images:
     """The images that the trained models are asked about."""
     return _draw(case, "test", N_TEST)
@@ -147,7 +141,7 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
     assert fw is not None
     train = _draw(case, "train", N_TRAIN)
     classes = len(train.classes)
-    x = _standardised(case, train.images, train)
+    x = fw.from_images(train.standardised(), case.device)
 
     fw.set_seed(case.seed)
     model = answer.build_model(SIZE, classes)
@@ -180,14 +174,14 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
     shapes = [a.shape for a in fw.get_state(model)]
     fw.set_seed(case.seed)
     # Images of their own, in case the learner's code works in place.
-    own = _standardised(case, train.images, train)
+    own = fw.from_images(train.standardised(), case.device)
     answer.train(model, own, fw.from_labels(train.labels, case.device))
     evidence["entered"] = passes().total if passes else 0
     if [a.shape for a in fw.get_state(model)] != shapes:
         raise AnswerError("`train` changed the shapes of the weights; train the model it is given.")
-    unseen = case.unseen(unseen_images)
+    x_unseen = fw.from_images(case.unseen(unseen_images).standardised(train), case.device)
     evidence["seen"] = _predictions(fw, model, x)
-    evidence["unseen"] = _predictions(fw, model, _standardised(case, unseen.images, train))
+    evidence["unseen"] = _predictions(fw, model, x_unseen)
     return evidence
 
 
@@ -211,15 +205,15 @@ def _of_the_peers(case: Case) -> dict[str, list[np.ndarray]]:
     fw = case.fw
     assert fw is not None
     train, unseen = _draw(case, "train", N_TRAIN), case.unseen(unseen_images)
-    x = _standardised(case, train.images, train)
-    asked = np.concatenate([train.images, unseen.images])
+    x = fw.from_images(train.standardised(), case.device)
+    asked = np.concatenate([train.standardised(), unseen.standardised(train)])
     logits = []
     for n in range(PEERS):
         fw.set_seed(case.seed + n)
         peer = fw.frugal_network(SIZE, len(train.classes), device=case.device)
         logits += list(
             fw.outputs_after_training(
-                peer, [(x, train.labels)], _standardised(case, asked, train),
+                peer, [(x, train.labels)], fw.from_images(asked, case.device),
                 steps=EPOCHS * len(train.labels) // BATCH, batch_size=BATCH,
                 learning_rate=RATE, seed=case.seed + n,
             )
@@ -239,7 +233,7 @@ def _same_program(case: Case, answer: Answer, model: Any, train: Images) -> bool
     sick = fw.costly_network(SIZE, len(train.classes), device=case.device)
     if not _same(fw.get_state(model), fw.get_state(sick)):
         return False
-    few = _standardised(case, train.images[:FEW], train)
+    few = fw.from_images(train.take(FEW).standardised(train), case.device)
     labels = fw.from_labels(train.labels[:FEW], case.device)
     before = fw.get_state(model)
     fw.set_seed(case.seed)
