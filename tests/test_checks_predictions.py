@@ -9,7 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grader.checks.evidence import EvidenceError, plain, restore
-from grader.checks.predictions import class_numbers, share_right, share_right_at_best
+from grader.checks.predictions import (
+    class_numbers,
+    predict_both_ways,
+    share_right,
+    share_right_at_best,
+)
 
 LABELS = np.array([0, 1, 2, 0])
 
@@ -93,6 +98,16 @@ def test_a_number_that_is_no_class_is_wrong_and_stays_none():
     numbers = class_numbers(predicted, 4)
     assert numbers.dtype == np.int64
     assert numbers.tolist() == [-1, -1, 2**63 - 1, 0]
+
+
+def test_a_model_is_asked_as_served_and_with_the_statistics_of_the_batch():
+    class Framework:
+        predict = staticmethod(lambda model, x: model(x))
+        predict_in_training = staticmethod(lambda model, x: -model(x))
+
+    both = predict_both_ways(Framework, np.eye(3)[LABELS].__getitem__, slice(None))
+    assert [each.tolist() for each in both] == [[0, 1, 2, 0], [1, 0, 0, 1]]
+    assert share_right_at_best(both, LABELS) == 1
 
 
 def test_of_two_ways_the_better_counts():

@@ -10,7 +10,7 @@ import numpy as np
 
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
-from grader.checks.predictions import share_right_at_best
+from grader.checks.predictions import predict_both_ways, share_right_at_best
 from grader.checks.verdict import number
 from grader.datasets import Images
 from grader.instruments.capacity import (
@@ -126,8 +126,9 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
     own = fw.from_images(train.standardised(), case.device)
     answer.train(model, own, fw.from_labels(train.labels, case.device))
     x_unseen = fw.from_images(case.unseen(unseen_images).standardised(train), case.device)
-    evidence["seen"] = _predictions(case, model, x, classes)
-    evidence["unseen"] = _predictions(case, model, x_unseen, classes)
+    _outputs(case, model, x[:BATCH], classes)  # `train` may have changed what the model gives
+    evidence["seen"] = predict_both_ways(fw, model, x)
+    evidence["unseen"] = predict_both_ways(fw, model, x_unseen)
     return evidence
 
 
@@ -188,19 +189,6 @@ def _same_program(case: Case, answer: Answer, model: Any, first: np.ndarray) -> 
     return all(np.allclose(a, b, rtol=1e-4, atol=1e-6) for a, b in zip(*states, strict=True))
 
 
-def _predictions(case: Case, model: Any, x: Any, classes: int) -> list[np.ndarray]:
-    """Predicted classes (N,), once as when a model is served and once with the batch's statistics.
-
-    Keras's batch normalisation needs hundreds of steps until its running statistics hold. That is
-    another lab's disease, so the better of the two counts. -1 is a class where nothing is finite.
-    """
-    assert case.fw is not None
-    both = [_outputs(case, model, x, classes), case.fw.predict_in_training(model, x)]
-    return [
-        np.where(np.isfinite(outputs).all(axis=1), outputs.argmax(axis=1), -1) for outputs in both
-    ]
-
-
 @lru_cache(maxsize=4)
 def _control(case: Case) -> Any:
     """A healthy network of three convolutions, untrained."""
@@ -219,10 +207,9 @@ def _control_predictions(case: Case) -> dict[str, list[np.ndarray]]:
     x = fw.from_images(train.standardised(), case.device)
     x_unseen = fw.from_images(case.unseen(unseen_images).standardised(train), case.device)
     fw.train(model, x, train.labels, seed=case.seed, **CONTROL)
-    classes = len(train.classes)
     return {
-        "seen": _predictions(case, model, x, classes),
-        "unseen": _predictions(case, model, x_unseen, classes),
+        "seen": predict_both_ways(fw, model, x),
+        "unseen": predict_both_ways(fw, model, x_unseen),
     }
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
-from grader.checks.predictions import share_right_at_best
+from grader.checks.predictions import predict_both_ways, share_right_at_best
 from grader.checks.verdict import number
 from grader.datasets import Images
 from grader.instruments.gradient_flow import (
@@ -137,7 +137,7 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
         "silent_at_the_end": end.silent,
         "least_moved": float(moved.min()),
         "size": fw.parameter_count(model) / fw.parameter_count(sick),
-        "predicted": _predictions(fw, model, x_unseen),
+        "predicted": predict_both_ways(fw, model, x_unseen),
     }
 
 
@@ -165,15 +165,6 @@ def _same_program(
     )
 
 
-def _predictions(fw: Any, model: Any, x: Any) -> list[np.ndarray]:
-    """Predicted classes (N,), once as when a model is served and once with the batch's statistics.
-
-    Keras's batch normalisation needs hundreds of steps until its running statistics hold. That is
-    another lab's disease, so the better of the two counts.
-    """
-    return [fw.predict(model, x).argmax(axis=1), fw.predict_in_training(model, x).argmax(axis=1)]
-
-
 @lru_cache(maxsize=4)
 def measure_control(case: Case) -> list[np.ndarray]:
     """What a healthy network with three convolutions says, trained for as long as the sick one.
@@ -193,7 +184,7 @@ def measure_control(case: Case) -> list[np.ndarray]:
         seed=case.seed,
     )
     x_unseen = fw.from_images(case.unseen(unseen_images).standardised(train), case.device)
-    return _predictions(fw, model, x_unseen)
+    return predict_both_ways(fw, model, x_unseen)
 
 
 def judge_repair(case: Case, evidence: Evidence) -> list[Finding]:

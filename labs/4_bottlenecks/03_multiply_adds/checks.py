@@ -10,7 +10,7 @@ import numpy as np
 
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
-from grader.checks.predictions import share_right, share_right_at_best
+from grader.checks.predictions import predict_both_ways, share_right, share_right_at_best
 from grader.checks.verdict import number
 from grader.datasets import Images
 from grader.instruments.cost import Costs, measure_costs, measure_operations
@@ -180,23 +180,14 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
     if [a.shape for a in fw.get_state(model)] != shapes:
         raise AnswerError("`train` changed the shapes of the weights; train the model it is given.")
     x_unseen = fw.from_images(case.unseen(unseen_images).standardised(train), case.device)
-    evidence["seen"] = _predictions(fw, model, x)
-    evidence["unseen"] = _predictions(fw, model, x_unseen)
+    evidence["seen"] = predict_both_ways(fw, model, x)
+    evidence["unseen"] = predict_both_ways(fw, model, x_unseen)
     return evidence
 
 
 def measure_repair(case: Case, evidence: Evidence) -> dict[str, Any]:
     """What the colleague's network says, where the answer was trained."""
     return _of_the_peers(case) if evidence["seen"] else {"peers_seen": [], "peers_unseen": []}
-
-
-def _predictions(fw: Any, model: Any, x: Any) -> list[np.ndarray]:
-    """Predicted classes (N,), once as when a model is served and once with the batch's statistics.
-
-    Keras's batch normalisation needs hundreds of steps until its running statistics hold. That is
-    another lab's disease, so the better of the two counts.
-    """
-    return [fw.predict(model, x).argmax(axis=1), fw.predict_in_training(model, x).argmax(axis=1)]
 
 
 @functools.lru_cache(maxsize=1)
