@@ -221,8 +221,8 @@ def judge_repair(case: Case, evidence: Evidence) -> list[Finding]:
         _bends(evidence),
         _holds(evidence),
         _priced(evidence),
-        _reaches(SEEN, evidence, "seen", _draw(case, "train", N_TRAIN).labels),
-        _reaches(UNSEEN, evidence, "unseen", unseen_images(case.of_unseen()).labels),
+        _reaches(SEEN, evidence, "seen", _draw(case, "train", N_TRAIN)),
+        _reaches(UNSEEN, evidence, "unseen", unseen_images(case.of_unseen())),
     ]
 
 
@@ -288,14 +288,14 @@ def _holds(evidence: Evidence) -> Finding:
     )
 
 
-def _reaches(threshold: Threshold, evidence: Evidence, name: str, labels: np.ndarray) -> Finding:
+def _reaches(threshold: Threshold, evidence: Evidence, name: str, images: Images) -> Finding:
     if evidence[name] is None:
         return _not_measured(threshold)
-    guessing = 1 / evidence["classes"]
-    reached = share_right_at_best(evidence[name], labels)
-    control = share_right_at_best(evidence["control"][name], labels)
+    guessing = 1 / len(images.classes)
+    reached = share_right_at_best(evidence[name], images.labels)
+    control = share_right_at_best(evidence["control"][name], images.labels)
     if name == "seen":
-        images = "training images"
+        which = "training images"
         means = (
             "One batch can be learned by heart, all of them cannot: there is still too little that "
             "the layers hand on, or `train` holds back a model that could do more."
@@ -305,7 +305,7 @@ def _reaches(threshold: Threshold, evidence: Evidence, name: str, labels: np.nda
             "plateau; one that is held back still climbs."
         )
     else:
-        images = "unseen images"
+        which = "unseen images"
         means = (
             "The training images are recognised, so the model is large enough. What it has learned "
             "is the images themselves, and less of what they have in common."
@@ -314,7 +314,7 @@ def _reaches(threshold: Threshold, evidence: Evidence, name: str, labels: np.nda
     return threshold.finding(
         (reached - guessing) / (control - guessing) if control > guessing else math.nan,
         measured=f"After your training, the model is right on {100 * reached:.0f} % of the "
-        f"{images}; guessing on {100 * guessing:.0f} %, a healthy network of three convolutions on "
+        f"{which}; guessing on {100 * guessing:.0f} %, a healthy network of three convolutions on "
         f"{100 * control:.0f} %.",
         means=means,
         look_next=look_next,

@@ -194,7 +194,7 @@ def judge_repair(case: Case, evidence: Evidence) -> list[Finding]:
         _moves(evidence),
         _lasts(evidence),
         _learns(evidence),
-        _unseen(evidence, unseen_images(case.of_unseen()).labels),
+        _unseen(evidence, unseen_images(case.of_unseen())),
         _sized(evidence),
     ]
 
@@ -303,10 +303,10 @@ def _learns(evidence: Evidence) -> Finding:
     )
 
 
-def _unseen(evidence: Evidence, labels: np.ndarray) -> Finding:
-    guessing = 1 / evidence["classes"]
+def _unseen(evidence: Evidence, images: Images) -> Finding:
+    guessing = 1 / len(images.classes)
     reached, control = (
-        share_right_at_best(evidence[name], labels) for name in ("predicted", "control")
+        share_right_at_best(evidence[name], images.labels) for name in ("predicted", "control")
     )
     limit = UNSEEN if evidence["size"] >= SMALL else UNSEEN_SMALL
     return limit.finding(

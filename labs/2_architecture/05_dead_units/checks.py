@@ -202,7 +202,7 @@ def judge_repair(case: Case, evidence: Evidence) -> list[Finding]:
         _alive(evidence),
         _free(evidence),
         _learns(evidence),
-        _unseen(evidence, unseen_images(case.of_unseen()).labels),
+        _unseen(evidence, unseen_images(case.of_unseen())),
         _costs(evidence),
     ]
 
@@ -284,10 +284,10 @@ def _learns(evidence: Evidence) -> Finding:
     )
 
 
-def _unseen(evidence: Evidence, labels: np.ndarray) -> Finding:
-    guessing = 1 / evidence["classes"]
-    control = share_right(evidence["control"], labels)
-    reached = share_right_at_best([evidence["predicted"], evidence["in_training"]], labels)
+def _unseen(evidence: Evidence, images: Images) -> Finding:
+    guessing = 1 / len(images.classes)
+    control = share_right(evidence["control"], images.labels)
+    reached = share_right_at_best([evidence["predicted"], evidence["in_training"]], images.labels)
     return UNSEEN.finding(
         (reached - guessing) / (control - guessing) if control > guessing else math.nan,
         measured=f"On unseen images the model is right on {100 * reached:.0f} %; guessing on "

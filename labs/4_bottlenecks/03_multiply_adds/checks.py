@@ -158,7 +158,6 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
         )
     sick = _costs_of_the_sick(case, classes)
     evidence: dict[str, Any] = {
-        "classes": classes,
         "untouched": False,
         "price": fw.multiply_adds(model, x[:1]) / sick.all_multiply_adds,
         "size": fw.parameter_count(model) / sick.all_parameters,
@@ -246,13 +245,12 @@ def _same(one: list[np.ndarray], other: list[np.ndarray]) -> bool:
 
 def judge_repair(case: Case, evidence: Evidence) -> list[Finding]:
     """Four gates: the price of an image, training images, unseen images, the price of training."""
+    train = _draw(case, "train", N_TRAIN)
     return [
         _priced(evidence),
-        _learned(evidence, _draw(case, "train", N_TRAIN).labels),
-        _recognised(
-            evidence, unseen_images(case.of_unseen()).labels, _draw(case, "train", N_TRAIN).labels
-        ),
-        _worked(evidence, len(_draw(case, "train", N_TRAIN).labels)),
+        _learned(evidence, train),
+        _recognised(evidence, unseen_images(case.of_unseen()), train),
+        _worked(evidence, len(train)),
     ]
 
 
@@ -285,25 +283,25 @@ def _priced(evidence: Evidence) -> Finding:
     )
 
 
-def _share(evidence: Evidence, name: str, labels: np.ndarray) -> tuple[float, float, float]:
+def _share(evidence: Evidence, name: str, images: Images) -> tuple[float, float, float]:
     """Share of the way from guessing to the colleague's accuracy, and the two accuracies."""
     if not evidence[name]:
         return math.nan, math.nan, math.nan
-    reached = share_right_at_best(evidence[name], labels)
-    of_peers = [share_right(classes, labels) for classes in evidence[f"peers_{name}"]]
+    reached = share_right_at_best(evidence[name], images.labels)
+    of_peers = [share_right(classes, images.labels) for classes in evidence[f"peers_{name}"]]
     peer = sum(of_peers) / len(of_peers)
-    guessing = 1 / evidence["classes"]
+    guessing = 1 / len(images.classes)
     share = (reached - guessing) / (peer - guessing) if peer > guessing else math.nan
     return share, reached, peer
 
 
-def _learned(evidence: Evidence, labels: np.ndarray) -> Finding:
-    share, reached, peer = _share(evidence, "seen", labels)
+def _learned(evidence: Evidence, images: Images) -> Finding:
+    share, reached, peer = _share(evidence, "seen", images)
     return LEARNS.finding(
         share,
         measured=f"After training, the model is right on {100 * reached:.0f} % of the training "
         f"images, the colleague's on {100 * peer:.0f} %; guessing gives "
-        f"{100 / evidence['classes']:.0f} %.",
+        f"{100 / len(images.classes):.0f} %.",
         means="It is cheap, and it does not learn what it is shown: it lacks what it takes to tell "
         "the kinds apart, or it was hardly trained.",
         look_next="Watch the training loss, and ask which differences between the images are still "
@@ -311,9 +309,9 @@ def _learned(evidence: Evidence, labels: np.ndarray) -> Finding:
     )
 
 
-def _recognised(evidence: Evidence, labels: np.ndarray, seen_labels: np.ndarray) -> Finding:
-    share, reached, peer = _share(evidence, "unseen", labels)
-    seen = _share(evidence, "seen", seen_labels)[1]
+def _recognised(evidence: Evidence, images: Images, train: Images) -> Finding:
+    share, reached, peer = _share(evidence, "unseen", images)
+    seen = _share(evidence, "seen", train)[1]
     if seen - reached < 0.05:
         means = (
             "It is right about as often on the images that it was trained with, so it has not "
