@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from nbformat.v4 import new_notebook
+from nbformat.v4 import new_code_cell, new_notebook
 
 from grader.authoring.source import read_answers, read_lab
 from grader.checks import engine
@@ -27,7 +27,11 @@ def handed_in():
 @pytest.mark.parametrize("framework", ["pytorch", "tensorflow"])
 @pytest.mark.parametrize(("lab", "name"), handed_in())
 def test_a_reference_passes_on_images_without_labels(lab, name, framework, tmp_path, monkeypatch):
-    notebook = new_notebook(metadata={"cnn_clinic": {"lab": lab, "framework": framework}})
+    asks = {"nbgrader": {"grade_id": f"check-{name}", "grade": True, "points": 1}}
+    notebook = new_notebook(
+        metadata={"cnn_clinic": {"lab": lab, "framework": framework}},
+        cells=[new_code_cell("", metadata=asks)],
+    )
     for variable, value in serve(notebook, "a learner's secret", tmp_path).items():
         monkeypatch.setenv(variable, value)
     session = LabSession.open(lab, framework, seed=0, data="tiles", device="cpu")
