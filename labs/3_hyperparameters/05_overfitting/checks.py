@@ -169,7 +169,6 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
         **asked,
         "untouched": False,
         "trained": None,
-        "classes": len(_draw(case, "train", N_TRAIN).classes),
     }
     # What an earlier gate decides already need not be trained for. The sick evaluation is an
     # exception: whether nothing else was changed shows in the training.
@@ -376,7 +375,7 @@ def _training_gates(case: Case, evidence: Evidence) -> list[Finding]:
         ]
     unseen = unseen_images(case.of_unseen())
     labels = _renumbered(case, unseen.labels, len(unseen.classes))
-    guessing = math.log(evidence["classes"])
+    guessing = math.log(len(unseen.classes))
     mine, sick, control = (
         {
             "training": float(evidence[name]["training"]),
