@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import harness_course as tiny
 import numpy as np
@@ -14,8 +15,8 @@ from grader.checks import engine, evidence
 from grader.checks.catalogue import lab_ids, load_checks
 from grader.checks.session import IMAGES_VARIABLE, SEED_VARIABLE
 from grader.checks.verdict import Outcome
-from grader.datasets import LabelsWithheld, bundle
-from grader.harness import course
+from grader.datasets import Images, LabelsWithheld, bundle
+from grader.harness import course, serving
 from grader.harness.gradebook import read_grades
 from grader.harness.judging import grade_notebook
 from grader.harness.serving import case_of, serve
@@ -198,6 +199,32 @@ def test_in_practice_one_process_does_it_all(check):
     assert verdict.passed
     assert "Grading repeats this" in verdict.sentence
     assert np.array_equal(case.unseen(check.unseen).labels, check.unseen(case).labels)
+
+
+def test_images_are_drawn_for_those_checks_alone_that_the_notebook_has(root, tmp_path, monkeypatch):
+    asked = []
+
+    def drawn_for(name):
+        def draw(case):
+            asked.append(name)
+            return Images(np.zeros((1, 8, 8, 3), np.uint8), np.zeros(1, np.int64), ("sea",))
+
+        return draw
+
+    checks = load_checks(tiny.LAB)
+    both = {n: replace(checks["repair"], name=n, unseen=drawn_for(n)) for n in ("repair", "drill")}
+    monkeypatch.setattr(serving, "load_checks", lambda lab: both)
+    variables = serve(notebook(), "ada's", tmp_path)
+    assert asked == ["repair"]
+    assert list(bundle.read(Path(variables[IMAGES_VARIABLE]))) == ["repair"]
+
+
+def test_a_notebook_that_asks_about_no_image_still_grades_without_labels(root, tmp_path):
+    trimmed = notebook()
+    trimmed.cells = []
+    variables = serve(trimmed, "ada's", tmp_path)
+    # What is not None keeps a session from judging itself.
+    assert bundle.read(Path(variables[IMAGES_VARIABLE])) == {}
 
 
 def test_every_lab_says_where_its_checks_are_measured(monkeypatch):

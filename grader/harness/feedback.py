@@ -22,9 +22,9 @@ from nbformat import NotebookNode
 from nbgrader.preprocessors import GetGrades
 
 from grader.checks.verdict import Outcome, number
-from grader.harness.judging import check_name, outcome_of, plain_output
+from grader.harness.judging import outcome_of, plain_output
 from grader.harness.markdown import from_markdown
-from grader.harness.rebuild import cell_name, is_answer, is_check
+from grader.harness.rebuild import cell_name, check_name, is_answer, is_check
 from grader.harness.templating import render
 
 Resources = dict[str, Any]

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from grader.checks.verdict import Outcome, number
 from grader.errors import ClinicError
 from grader.harness.course import programs_of_this_python
-from grader.harness.judging import check_name, outcome_of
+from grader.harness.judging import outcome_of
 from grader.harness.markdown import from_markdown, to_markdown
+from grader.harness.rebuild import check_name
 from grader.harness.results import CheckResult, Result
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from grader.checks.display import as_html, as_text
 from grader.checks.verdict import Outcome, Verdict
 from grader.errors import ClinicError
 from grader.harness import measuring
-from grader.harness.rebuild import Difference, cell_name, is_answer, is_check
+from grader.harness.rebuild import Difference, cell_name, check_name, is_answer, is_check
 from grader.harness.serving import case_of
 
 LONGEST_SENTENCE = 1_000  # characters; what a learner's process says of itself can have millions
@@ -65,11 +65,6 @@ class Graded:
         """Outcome, points, and everything that the learner should know, in plain words."""
         first = f"{engine.headline(self.verdict)} {self.verdict.sentence}"
         return " ".join([first, *self.notes])
-
-
-def check_name(grade_id: str) -> str:
-    """Name of the check of a check cell: "check-repair" holds the check "repair"."""
-    return grade_id.removeprefix("check-")
 
 
 def grade_notebook(

@@ -149,6 +149,11 @@ def is_check(cell: NotebookNode) -> bool:
     return bool(grading.get("grade", False)) and not is_answer(cell)
 
 
+def check_name(grade_id: str) -> str:
+    """Name of the check of a check cell: "check-repair" holds the check "repair"."""
+    return grade_id.removeprefix("check-")
+
+
 def without_hidden_tests(source: str) -> str:
     """The source as it is released."""
     return _HIDDEN.sub("", source)

@@ -11,7 +11,7 @@ from grader.checks.check import Case
 from grader.checks.session import IMAGES_VARIABLE, SEED_VARIABLE, unseen_seed
 from grader.datasets import bundle
 from grader.errors import ClinicError
-from grader.harness.rebuild import parameters
+from grader.harness.rebuild import cell_name, check_name, is_check, parameters
 from grader.harness.secrets import for_the_kernel, seed_of_unseen
 
 FILE = "unseen.npz"
@@ -43,6 +43,8 @@ def case_of(notebook: NotebookNode, secret: str) -> Case:
 def serve(notebook: NotebookNode, secret: str, folder: Path) -> dict[str, str]:
     """Write the images that the notebook's checks ask about into a folder that its kernel reads.
 
+    A course may have left checks of the lab out of its notebook; theirs are not drawn.
+
     Args:
         notebook: rebuilt by `rebuild`.
         secret: of the learner, see `learner_secret`.
@@ -51,10 +53,11 @@ def serve(notebook: NotebookNode, secret: str, folder: Path) -> dict[str, str]:
         Environment variables that the kernel needs, in the place of any of the same name.
     """
     case = case_of(notebook, secret)
+    asked = {check_name(cell_name(cell)) for cell in notebook.cells if is_check(cell)}
     sets = {
         name: bundle.without_labels(check.unseen(case.of_unseen()))
         for name, check in load_checks(case.lab).items()
-        if check.unseen is not None
+        if name in asked and check.unseen is not None
     }
     path = folder / FILE
     bundle.write(path, sets)

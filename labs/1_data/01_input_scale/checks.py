@@ -11,6 +11,7 @@ import numpy as np
 
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
+from grader.checks.predictions import share_right
 from grader.checks.verdict import number
 from grader.datasets import Images
 from grader.instruments.input_scale import doublings, guessing_loss, measure_scale
@@ -310,10 +311,9 @@ def _agrees(evidence: Evidence) -> Finding:
 
 
 def _serves(evidence: Evidence, labels: np.ndarray) -> Finding:
-    def accuracy(name: str) -> float:
-        return float((np.asarray(evidence[name]) == labels).mean())
-
-    served, sick, healthy = accuracy("predicted"), accuracy("sick"), accuracy("healthy")
+    served, sick, healthy = (
+        share_right(evidence[name], labels) for name in ("predicted", "sick", "healthy")
+    )
     return SERVED.finding(
         (served - sick) / (healthy - sick) if healthy > sick else math.nan,
         measured=f"On unseen images the served model is right on {100 * served:.0f} %; the sick "

@@ -15,6 +15,7 @@ import numpy as np
 
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
+from grader.checks.predictions import class_numbers, share_right
 from grader.datasets import Images, UnlabelledImages, faults
 from grader.instruments.label_noise import measure_found, twins
 
@@ -199,7 +200,7 @@ def judge_repair(case: Case, evidence: Evidence) -> list[Finding]:
     seed = case.of_unseen().seed
     planted, unseen = _plant(case.data, seed), _unseen(case.data, seed)
     suspects = np.asarray(evidence["suspects"], bool)
-    labels = np.asarray(evidence["labels"])
+    labels = class_numbers(evidence["labels"], len(planted.true))
     return [
         _recall(planted, suspects),
         _spared(planted, suspects, np.asarray(evidence["control"], bool)),
@@ -286,7 +287,7 @@ def _recovered(planted: Planted, labels: np.ndarray, unseen: Images) -> Finding:
         if not kept.any():
             return 0.0
         nearest = _nearest(planted.noisy.images[kept], unseen.images)
-        return float((own[kept][nearest] == unseen.labels).mean())
+        return share_right(own[kept][nearest], unseen.labels)
 
     own, noisy, oracle = (accuracy(x) for x in (labels, planted.noisy.labels, planted.true))
     return RECOVERED.finding(

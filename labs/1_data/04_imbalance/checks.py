@@ -14,6 +14,7 @@ import numpy as np
 
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
+from grader.checks.predictions import class_numbers
 from grader.checks.verdict import number
 from grader.datasets import Images
 from grader.datasets.archive import archive
@@ -432,8 +433,12 @@ def _control(case: Case, unseen: np.ndarray) -> np.ndarray:
 
 def untouched_repair(evidence: Evidence) -> bool:
     """The starter: both functions do what the sick ones do, and one class is nearly all it says."""
-    named = np.asarray(evidence["predicted"][0])
-    return bool(evidence["starter"] and np.bincount(np.maximum(named, 0)).max() > 0.8 * len(named))
+    if not evidence["starter"]:
+        return False
+    first = evidence["predicted"][0]
+    # Not `bincount`, which takes memory for every number below the largest that was forged.
+    _, counts = np.unique(np.maximum(class_numbers(first, len(first)), 0), return_counts=True)
+    return bool(counts.max() > 0.8 * len(first))
 
 
 class _Named(NamedTuple):
@@ -463,7 +468,7 @@ class _Named(NamedTuple):
 def _read(case: Case, predicted: Any, labels: np.ndarray) -> _Named:
     train, _ = _material(case)
     k = len(train.classes)
-    named = np.asarray(predicted)
+    named = class_numbers(predicted, len(labels))
     named = np.where((named >= 0) & (named < k), named, k)
     counts = np.zeros((k, k + 1))
     np.add.at(counts, (labels, named), 1)

@@ -11,6 +11,7 @@ import numpy as np
 
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
+from grader.checks.predictions import class_numbers
 from grader.checks.verdict import number
 from grader.datasets import Images
 from grader.datasets.faults import lighting_drift
@@ -202,7 +203,8 @@ def judge_robustness(case: Case, evidence: Evidence) -> list[Finding]:
     labels = unseen_images(case.of_unseen()).labels[:N_TEST]
 
     def curve(name: str) -> Curve:
-        lights = np.split(np.asarray(evidence[name]), len(STRENGTHS))
+        named = class_numbers(evidence[name], len(STRENGTHS) * len(labels))
+        lights = np.split(named, len(STRENGTHS))
         return measure_curve(STRENGTHS, lights, labels)
 
     own, sick, oracle = curve("predicted"), curve("sick"), curve("oracle")

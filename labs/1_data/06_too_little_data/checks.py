@@ -11,6 +11,7 @@ import numpy as np
 
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
+from grader.checks.predictions import share_right
 from grader.checks.verdict import number
 from grader.datasets import Images
 from grader.datasets.letters import LETTERS, paint_letters
@@ -378,8 +379,7 @@ def _teaches(case: Case, evidence: Evidence) -> Finding:
         )
     labels = unseen_images(case.of_unseen()).labels
     taught, control, reference = (
-        float((np.asarray(evidence[name]) == labels).mean())
-        for name in ("taught", "control", "reference")
+        share_right(evidence[name], labels) for name in ("taught", "control", "reference")
     )
     if evidence["moved"] < 0.05:
         means = (

@@ -10,6 +10,7 @@ import numpy as np
 
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
+from grader.checks.predictions import share_right
 from grader.checks.verdict import number
 from grader.datasets import Images, shores
 from grader.instruments.label_keeping import measure_augmentation
@@ -320,8 +321,8 @@ def _learns(case: Case, evidence: Evidence) -> Finding:
     learned = control = math.nan
     if evidence["predicted"] is not None:
         labels = unseen_images(case.of_unseen()).labels
-        learned = float((np.asarray(evidence["predicted"]) == labels).mean())
-        control = float((np.asarray(evidence["control"]) == labels).mean())
+        learned = share_right(evidence["predicted"], labels)
+        control = share_right(evidence["control"], labels)
     return LEARNS.finding(
         learned - control,
         measured=f"On clean unseen images the network is right on {100 * learned:.0f} %; one "

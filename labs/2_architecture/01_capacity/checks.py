@@ -10,8 +10,9 @@ import numpy as np
 
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
+from grader.checks.predictions import predict_both_ways, share_right_at_best
 from grader.checks.verdict import number
-from grader.datasets import Images, UnlabelledImages
+from grader.datasets import Images
 from grader.instruments.capacity import (
     RATES,
     STEPS,
@@ -54,21 +55,17 @@ PRICE = Threshold("multiply-adds, times those of the control", 3, "at most")
 @lru_cache(maxsize=8)
 def sick_floor(case: Case) -> float:
     """Loss that the sick model keeps on one batch, at the best of the learning rates (nats)."""
+    fw = case.fw
+    assert fw is not None
     train = _draw(case, "train", N_TRAIN)
-    x = _standardised(case, train, train)
+    x = fw.from_images(train.standardised(), case.device)
     model = _sick(case, len(train.classes))
-    return measure_one_batch(case.fw, model, x[:BATCH], train.labels[:BATCH]).floor
+    return measure_one_batch(fw, model, x[:BATCH], train.labels[:BATCH]).floor
 
 
 @lru_cache(maxsize=8)
 def _draw(case: Case, split: str, n: int) -> Images:
     return case.draw(split, n, SIZE)
-
-
-def _standardised(case: Case, images: Images | UnlabelledImages, like: Images) -> Any:
-    assert case.fw is not None
-    mean, std = like.images.mean(axis=(0, 1, 2)), like.images.std(axis=(0, 1, 2))
-    return case.fw.from_images((images.images - mean) / std, case.device)
 
 
 def _sick(case: Case, classes: int) -> Any:
@@ -94,7 +91,7 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
     assert fw is not None
     train = _draw(case, "train", N_TRAIN)
     classes = len(train.classes)
-    x = _standardised(case, train, train)
+    x = fw.from_images(train.standardised(), case.device)
 
     fw.set_seed(case.seed)
     model = answer.build_model(SIZE, classes)
@@ -126,11 +123,12 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
         return evidence
     # Images of their own, in case the learner's code works in place.
     fw.set_seed(case.seed)
-    own = _standardised(case, train, train)
+    own = fw.from_images(train.standardised(), case.device)
     answer.train(model, own, fw.from_labels(train.labels, case.device))
-    x_unseen = _standardised(case, case.unseen(unseen_images), train)
-    evidence["seen"] = _predictions(case, model, x, classes)
-    evidence["unseen"] = _predictions(case, model, x_unseen, classes)
+    x_unseen = fw.from_images(case.unseen(unseen_images).standardised(train), case.device)
+    _outputs(case, model, x[:BATCH], classes)  # `train` may have changed what the model gives
+    evidence["seen"] = predict_both_ways(fw, model, x)
+    evidence["unseen"] = predict_both_ways(fw, model, x_unseen)
     return evidence
 
 
@@ -176,7 +174,7 @@ def _same_program(case: Case, answer: Answer, model: Any, first: np.ndarray) -> 
     fw = case.fw
     assert fw is not None
     train = _draw(case, "train", N_TRAIN)
-    x, y = _standardised(case, train, train)[:BATCH], train.labels[:BATCH]
+    x, y = fw.from_images(train.standardised(), case.device)[:BATCH], train.labels[:BATCH]
     sick = _sick(case, len(train.classes))
     if not np.allclose(first, fw.predict(sick, x), rtol=1e-4, atol=1e-6):
         return False
@@ -191,22 +189,8 @@ def _same_program(case: Case, answer: Answer, model: Any, first: np.ndarray) -> 
     return all(np.allclose(a, b, rtol=1e-4, atol=1e-6) for a, b in zip(*states, strict=True))
 
 
-def _predictions(case: Case, model: Any, x: Any, classes: int) -> list[np.ndarray]:
-    """Predicted classes (N,), once as when a model is served and once with the batch's statistics.
-
-    Keras's batch normalisation needs hundreds of steps until its running statistics hold. That is
-    another lab's disease, so the better of the two counts. -1 is a class where nothing is finite.
-    """
-    assert case.fw is not None
-    both = [_outputs(case, model, x, classes), case.fw.predict_in_training(model, x)]
-    return [
-        np.where(np.isfinite(outputs).all(axis=1), outputs.argmax(axis=1), -1) for outputs in both
-    ]
-
-
-@lru_cache(maxsize=4)
 def _control(case: Case) -> Any:
-    """A healthy network of three convolutions, untrained."""
+    """A healthy network of three convolutions, fresh at every call: whoever asks may train it."""
     assert case.fw is not None
     case.fw.set_seed(case.seed)
     classes = len(_draw(case, "train", N_TRAIN).classes)
@@ -219,13 +203,12 @@ def _control_predictions(case: Case) -> dict[str, list[np.ndarray]]:
     fw = case.fw
     assert fw is not None
     train, model = _draw(case, "train", N_TRAIN), _control(case)
-    x = _standardised(case, train, train)
-    x_unseen = _standardised(case, case.unseen(unseen_images), train)
+    x = fw.from_images(train.standardised(), case.device)
+    x_unseen = fw.from_images(case.unseen(unseen_images).standardised(train), case.device)
     fw.train(model, x, train.labels, seed=case.seed, **CONTROL)
-    classes = len(train.classes)
     return {
-        "seen": _predictions(case, model, x, classes),
-        "unseen": _predictions(case, model, x_unseen, classes),
+        "seen": predict_both_ways(fw, model, x),
+        "unseen": predict_both_ways(fw, model, x_unseen),
     }
 
 
@@ -238,8 +221,8 @@ def judge_repair(case: Case, evidence: Evidence) -> list[Finding]:
         _bends(evidence),
         _holds(evidence),
         _priced(evidence),
-        _reaches(SEEN, evidence, "seen", _draw(case, "train", N_TRAIN).labels),
-        _reaches(UNSEEN, evidence, "unseen", unseen_images(case.of_unseen()).labels),
+        _reaches(SEEN, evidence, "seen", _draw(case, "train", N_TRAIN)),
+        _reaches(UNSEEN, evidence, "unseen", unseen_images(case.of_unseen())),
     ]
 
 
@@ -305,14 +288,14 @@ def _holds(evidence: Evidence) -> Finding:
     )
 
 
-def _reaches(threshold: Threshold, evidence: Evidence, name: str, labels: np.ndarray) -> Finding:
+def _reaches(threshold: Threshold, evidence: Evidence, name: str, images: Images) -> Finding:
     if evidence[name] is None:
         return _not_measured(threshold)
-    guessing = 1 / evidence["classes"]
-    reached = _accuracy(evidence[name], labels)
-    control = _accuracy(evidence["control"][name], labels)
+    guessing = 1 / len(images.classes)
+    reached = share_right_at_best(evidence[name], images.labels)
+    control = share_right_at_best(evidence["control"][name], images.labels)
     if name == "seen":
-        images = "training images"
+        which = "training images"
         means = (
             "One batch can be learned by heart, all of them cannot: there is still too little that "
             "the layers hand on, or `train` holds back a model that could do more."
@@ -322,7 +305,7 @@ def _reaches(threshold: Threshold, evidence: Evidence, name: str, labels: np.nda
             "plateau; one that is held back still climbs."
         )
     else:
-        images = "unseen images"
+        which = "unseen images"
         means = (
             "The training images are recognised, so the model is large enough. What it has learned "
             "is the images themselves, and less of what they have in common."
@@ -331,15 +314,11 @@ def _reaches(threshold: Threshold, evidence: Evidence, name: str, labels: np.nda
     return threshold.finding(
         (reached - guessing) / (control - guessing) if control > guessing else math.nan,
         measured=f"After your training, the model is right on {100 * reached:.0f} % of the "
-        f"{images}; guessing on {100 * guessing:.0f} %, a healthy network of three convolutions on "
+        f"{which}; guessing on {100 * guessing:.0f} %, a healthy network of three convolutions on "
         f"{100 * control:.0f} %.",
         means=means,
         look_next=look_next,
     )
-
-
-def _accuracy(predicted: list[Any], labels: np.ndarray) -> float:
-    return max(float((np.asarray(p) == labels).mean()) for p in predicted[:2])
 
 
 def _priced(evidence: Evidence) -> Finding:

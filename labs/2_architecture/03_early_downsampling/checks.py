@@ -10,8 +10,9 @@ import numpy as np
 
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
+from grader.checks.predictions import share_right
 from grader.checks.verdict import number
-from grader.datasets import Images, UnlabelledImages
+from grader.datasets import Images
 from grader.datasets.letters import LETTERS, paint_letters
 from grader.instruments.downsampling import (
     Downsampling,
@@ -60,18 +61,13 @@ def _letters(case: Case, split: str, n: int) -> Images:
     return painted
 
 
-def _standardised(case: Case, images: Images | UnlabelledImages, like: Images) -> Any:
-    mean, std = like.images.mean(axis=(0, 1, 2)), like.images.std(axis=(0, 1, 2))
-    return case.fw.from_images((images.images - mean) / std, case.device)
-
-
 def idle_share(case: Case) -> float:
     """Share of the sick model's parameters that meet nothing but padding, in percent."""
-    train = _letters(case, "train", BATCH)
-    x = _standardised(case, train, train)
-    case.fw.set_seed(case.seed)
-    model = case.fw.residual_network(SIZE, CLASSES, photograph_stem=True)
-    return 100 * measure_downsampling(case.fw, model, x, train.labels).idle
+    fw, train = case.fw, _letters(case, "train", BATCH)
+    x = fw.from_images(train.standardised(), case.device)
+    fw.set_seed(case.seed)
+    model = fw.residual_network(SIZE, CLASSES, photograph_stem=True)
+    return 100 * measure_downsampling(fw, model, x, train.labels).idle
 
 
 def unseen_images(case: Case) -> Images:
@@ -82,7 +78,7 @@ def unseen_images(case: Case) -> Images:
 def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
     fw = case.fw
     train, unseen = _letters(case, "train", N_TRAIN), case.unseen(unseen_images)
-    x, labels = _standardised(case, train, train), train.labels
+    x, labels = fw.from_images(train.standardised(), case.device), train.labels
     few, few_labels = x[:BATCH], labels[:BATCH]
 
     fw.set_seed(case.seed)
@@ -113,7 +109,7 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
     answer.train(model, x, fw.from_labels(labels, case.device))
     if [a.shape for a in fw.get_state(model)] != before:
         raise AnswerError("`train` changed the shapes of the weights; train the model it is given.")
-    x_unseen = _standardised(case, unseen, train)
+    x_unseen = fw.from_images(unseen.standardised(train), case.device)
     side, read = read_last_map(fw, model, x[:N_READ], labels[:N_READ], x_unseen, CLASSES)
     return evidence | {
         "read": read,
@@ -138,8 +134,8 @@ def _control(case: Case) -> np.ndarray:
     control = fw.small_network(SIZE, CLASSES, width=8, seed=case.seed, device=case.device)
     (logits,) = fw.outputs_after_training(
         control,
-        [(_standardised(case, train, train), train.labels)],
-        _standardised(case, case.unseen(unseen_images), train),
+        [(fw.from_images(train.standardised(), case.device), train.labels)],
+        fw.from_images(case.unseen(unseen_images).standardised(train), case.device),
         steps=CONTROL_STEPS,
         batch_size=32,
         learning_rate=0.01,
@@ -250,7 +246,7 @@ def _sized(evidence: Evidence) -> Finding:
 
 
 def _right(predicted: Any, labels: np.ndarray) -> float:
-    return float((np.asarray(predicted) == labels).mean()) if len(predicted) else math.nan
+    return share_right(predicted, labels) if len(predicted) else math.nan
 
 
 def _share(reached: float, control: float) -> float:

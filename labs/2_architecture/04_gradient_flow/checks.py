@@ -10,8 +10,9 @@ import numpy as np
 
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
+from grader.checks.predictions import predict_both_ways, share_right_at_best
 from grader.checks.verdict import number
-from grader.datasets import Images, UnlabelledImages
+from grader.datasets import Images
 from grader.instruments.gradient_flow import (
     NOTHING_ARRIVES,
     GradientFlow,
@@ -64,15 +65,10 @@ def _draw(case: Case, split: str, n: int) -> Images:
     return case.draw(split, n * classes // min(classes, len(KINDS)), SIZE).only(kinds)
 
 
-def _standardised(case: Case, images: Images | UnlabelledImages, like: Images) -> Any:
-    mean, std = like.images.mean(axis=(0, 1, 2)), like.images.std(axis=(0, 1, 2))
-    return case.fw.from_images((images.images - mean) / std, case.device)
-
-
 def sick_loss_on_the_way(case: Case) -> float:
     """Powers of ten that the gradient loses in the sick model before training."""
     train = _draw(case, "train", N_TRAIN)
-    x = _standardised(case, train, train)
+    x = case.fw.from_images(train.standardised(), case.device)
     return _fresh_control(case, len(train.classes), x, train.labels)[1].lost
 
 
@@ -93,8 +89,8 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
     fw = case.fw
     train, unseen = _draw(case, "train", N_TRAIN), case.unseen(unseen_images)
     classes = len(train.classes)
-    x, labels = _standardised(case, train, train), train.labels
-    x_unseen = _standardised(case, unseen, train)
+    x, labels = fw.from_images(train.standardised(), case.device), train.labels
+    x_unseen = fw.from_images(unseen.standardised(train), case.device)
 
     sick, sick_start = _fresh_control(case, classes, x, labels)
     fw.set_seed(case.seed)
@@ -141,7 +137,7 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
         "silent_at_the_end": end.silent,
         "least_moved": float(moved.min()),
         "size": fw.parameter_count(model) / fw.parameter_count(sick),
-        "predicted": _predictions(fw, model, x_unseen),
+        "predicted": predict_both_ways(fw, model, x_unseen),
     }
 
 
@@ -169,15 +165,6 @@ def _same_program(
     )
 
 
-def _predictions(fw: Any, model: Any, x: Any) -> list[np.ndarray]:
-    """Predicted classes (N,), once as when a model is served and once with the batch's statistics.
-
-    Keras's batch normalisation needs hundreds of steps until its running statistics hold. That is
-    another lab's disease, so the better of the two counts.
-    """
-    return [fw.predict(model, x).argmax(axis=1), fw.predict_in_training(model, x).argmax(axis=1)]
-
-
 @lru_cache(maxsize=4)
 def measure_control(case: Case) -> list[np.ndarray]:
     """What a healthy network with three convolutions says, trained for as long as the sick one.
@@ -185,7 +172,7 @@ def measure_control(case: Case) -> list[np.ndarray]:
     Kept, because it depends on the case alone.
     """
     fw, train = case.fw, _draw(case, "train", N_TRAIN)
-    x, classes = _standardised(case, train, train), len(train.classes)
+    x, classes = fw.from_images(train.standardised(), case.device), len(train.classes)
     model = fw.small_network(SIZE, classes, width=16, seed=case.seed, device=case.device)
     fw.train(
         model,
@@ -196,7 +183,8 @@ def measure_control(case: Case) -> list[np.ndarray]:
         learning_rate=0.02,
         seed=case.seed,
     )
-    return _predictions(fw, model, _standardised(case, case.unseen(unseen_images), train))
+    x_unseen = fw.from_images(case.unseen(unseen_images).standardised(train), case.device)
+    return predict_both_ways(fw, model, x_unseen)
 
 
 def judge_repair(case: Case, evidence: Evidence) -> list[Finding]:
@@ -206,7 +194,7 @@ def judge_repair(case: Case, evidence: Evidence) -> list[Finding]:
         _moves(evidence),
         _lasts(evidence),
         _learns(evidence),
-        _unseen(evidence, unseen_images(case.of_unseen()).labels),
+        _unseen(evidence, unseen_images(case.of_unseen())),
         _sized(evidence),
     ]
 
@@ -315,11 +303,11 @@ def _learns(evidence: Evidence) -> Finding:
     )
 
 
-def _unseen(evidence: Evidence, labels: np.ndarray) -> Finding:
-    def accuracy(name: str) -> float:
-        return max(float((np.asarray(p) == labels).mean()) for p in evidence[name][:2])
-
-    guessing, reached, control = 1 / evidence["classes"], accuracy("predicted"), accuracy("control")
+def _unseen(evidence: Evidence, images: Images) -> Finding:
+    guessing = 1 / len(images.classes)
+    reached, control = (
+        share_right_at_best(evidence[name], images.labels) for name in ("predicted", "control")
+    )
     limit = UNSEEN if evidence["size"] >= SMALL else UNSEEN_SMALL
     return limit.finding(
         (reached - guessing) / (control - guessing) if control > guessing else math.nan,

@@ -10,8 +10,9 @@ import numpy as np
 
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
+from grader.checks.predictions import share_right, share_right_at_best
 from grader.checks.verdict import number
-from grader.datasets import Images, UnlabelledImages
+from grader.datasets import Images
 from grader.instruments.dead_units import measure_dead_units
 
 SIZE, N_TRAIN, N_TEST = 16, 320, 300
@@ -53,11 +54,6 @@ def _draw(case: Case, split: str, n: int) -> Images:
     return case.draw(split, n * classes // min(classes, len(KINDS)), SIZE).only(kinds)
 
 
-def _standardised(case: Case, images: Images | UnlabelledImages, like: Images) -> Any:
-    mean, std = like.images.mean(axis=(0, 1, 2)), like.images.std(axis=(0, 1, 2))
-    return case.fw.from_images((images.images - mean) / std, case.device)
-
-
 _READINGS: dict[tuple[str, int, str], float] = {}
 
 
@@ -72,7 +68,7 @@ def sick_hidden_dead_share(case: Case) -> float:
 def _measured_dead_share(case: Case) -> float:
     fw = case.fw
     train = _draw(case, "train", N_TRAIN)
-    x = _standardised(case, train, train)
+    x = fw.from_images(train.standardised(), case.device)
     fw.set_seed(case.seed)
     model = fw.dying_network(SIZE, len(train.classes), device=case.device)
     fw.set_seed(case.seed)
@@ -89,8 +85,8 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
     fw = case.fw
     train, unseen = _draw(case, "train", N_TRAIN), case.unseen(unseen_images)
     classes = len(train.classes)
-    x, labels = _standardised(case, train, train), train.labels
-    x_unseen = _standardised(case, unseen, train)
+    x, labels = fw.from_images(train.standardised(), case.device), train.labels
+    x_unseen = fw.from_images(unseen.standardised(train), case.device)
 
     fw.set_seed(case.seed)
     model = answer.build_model(SIZE, classes)
@@ -190,8 +186,8 @@ def measure_control(case: Case) -> np.ndarray:
     fw.set_seed(case.seed)
     (logits,) = fw.outputs_after_training(
         fw.plain_cnn(SIZE, len(train.classes)),
-        [(_standardised(case, train, train), train.labels)],
-        _standardised(case, case.unseen(unseen_images), train),
+        [(fw.from_images(train.standardised(), case.device), train.labels)],
+        fw.from_images(case.unseen(unseen_images).standardised(train), case.device),
         steps=CONTROL_STEPS,
         batch_size=32,
         learning_rate=CONTROL_RATE,
@@ -206,7 +202,7 @@ def judge_repair(case: Case, evidence: Evidence) -> list[Finding]:
         _alive(evidence),
         _free(evidence),
         _learns(evidence),
-        _unseen(evidence, unseen_images(case.of_unseen()).labels),
+        _unseen(evidence, unseen_images(case.of_unseen())),
         _costs(evidence),
     ]
 
@@ -288,12 +284,10 @@ def _learns(evidence: Evidence) -> Finding:
     )
 
 
-def _unseen(evidence: Evidence, labels: np.ndarray) -> Finding:
-    def accuracy(name: str) -> float:
-        return float((np.asarray(evidence[name]) == labels).mean())
-
-    guessing, control = 1 / evidence["classes"], accuracy("control")
-    reached = max(accuracy("predicted"), accuracy("in_training"))
+def _unseen(evidence: Evidence, images: Images) -> Finding:
+    guessing = 1 / len(images.classes)
+    control = share_right(evidence["control"], images.labels)
+    reached = share_right_at_best([evidence["predicted"], evidence["in_training"]], images.labels)
     return UNSEEN.finding(
         (reached - guessing) / (control - guessing) if control > guessing else math.nan,
         measured=f"On unseen images the model is right on {100 * reached:.0f} %; guessing on "

@@ -11,6 +11,7 @@ import numpy as np
 
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
+from grader.checks.predictions import share_right
 from grader.checks.verdict import number
 from grader.datasets import Images
 from grader.instruments.echo import (
@@ -219,8 +220,8 @@ def judge_repair(case: Case, evidence: Evidence) -> list[Finding]:
     rests = _rests(evidence)
     if not evidence["trained"]:
         return [rests, *(_not_measured(gate) for gate in (COVERS, LEARNS, UNSEEN))]
-    labels = unseen_images(case.of_unseen()).labels
-    return [rests, _covers(evidence), _learns(evidence), _unseen(evidence, labels)]
+    asked = unseen_images(case.of_unseen())
+    return [rests, _covers(evidence), _learns(evidence), _unseen(evidence, asked)]
 
 
 def _not_measured(gate: Threshold) -> Finding:
@@ -305,11 +306,11 @@ def _learns(evidence: Evidence) -> Finding:
     )
 
 
-def _unseen(evidence: Evidence, labels: np.ndarray) -> Finding:
-    def accuracy(name: str) -> float:
-        return float((np.asarray(evidence[name]) == labels).mean())
-
-    guessing, reached, control = 1 / evidence["classes"], accuracy("predicted"), accuracy("control")
+def _unseen(evidence: Evidence, images: Images) -> Finding:
+    guessing = 1 / len(images.classes)
+    reached, control = (
+        share_right(evidence[name], images.labels) for name in ("predicted", "control")
+    )
     return UNSEEN.finding(
         (reached - guessing) / (control - guessing) if control > guessing else math.nan,
         measured=f"Trained at the rate {RATES[1]}, the model is right on {100 * reached:.0f} % of "

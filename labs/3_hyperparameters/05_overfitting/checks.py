@@ -11,6 +11,7 @@ import numpy as np
 
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
+from grader.checks.predictions import share_right
 from grader.checks.verdict import number
 from grader.datasets import Images
 from grader.datasets.grain import add_grain
@@ -168,7 +169,6 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
         **asked,
         "untouched": False,
         "trained": None,
-        "classes": len(_draw(case, "train", N_TRAIN).classes),
     }
     # What an earlier gate decides already need not be trained for. The sick evaluation is an
     # exception: whether nothing else was changed shows in the training.
@@ -238,7 +238,7 @@ def _ask(case: Case, evaluate: Any) -> dict[str, Any]:
 
         repeats = measure_repeats(fw, asked, model, x, y, times=3)
         truth = _cross_entropy(logits, labels)
-        accuracy = float((logits.argmax(axis=1) == labels).mean())
+        accuracy = share_right(logits.argmax(axis=1), labels)
         differences[name] = max(repeats.spread / truth, max(told) - min(told))
         errors[name] = max(abs(float(repeats.values[0]) - truth) / truth, abs(told[0] - accuracy))
         after = fw.get_state(model)
@@ -375,7 +375,7 @@ def _training_gates(case: Case, evidence: Evidence) -> list[Finding]:
         ]
     unseen = unseen_images(case.of_unseen())
     labels = _renumbered(case, unseen.labels, len(unseen.classes))
-    guessing = math.log(evidence["classes"])
+    guessing = math.log(len(unseen.classes))
     mine, sick, control = (
         {
             "training": float(evidence[name]["training"]),

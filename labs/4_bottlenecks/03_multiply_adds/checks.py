@@ -10,6 +10,7 @@ import numpy as np
 
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
+from grader.checks.predictions import predict_both_ways, share_right, share_right_at_best
 from grader.checks.verdict import number
 from grader.datasets import Images
 from grader.instruments.cost import Costs, measure_costs, measure_operations
@@ -129,12 +130,6 @@ def _draw(case: Case, split: str, n: int) -> Images:
     return case.draw_kinds(split, n, SIZE, KINDS)
 
 
-def _standardised(case: Case, images: np.ndarray, like: Images) -> Any:
-    assert case.fw is not None
-    mean, std = like.images.mean(axis=(0, 1, 2)), like.images.std(axis=(0, 1, 2))
-    return case.fw.from_images((images - mean) / std, case.device)
-
-
 def unseen_images(case: Case) -> Images:
     """The images that the trained models are asked about."""
     return _draw(case, "test", N_TEST)
@@ -146,7 +141,7 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
     assert fw is not None
     train = _draw(case, "train", N_TRAIN)
     classes = len(train.classes)
-    x = _standardised(case, train.images, train)
+    x = fw.from_images(train.standardised(), case.device)
 
     fw.set_seed(case.seed)
     model = answer.build_model(SIZE, classes)
@@ -163,7 +158,6 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
         )
     sick = _costs_of_the_sick(case, classes)
     evidence: dict[str, Any] = {
-        "classes": classes,
         "untouched": False,
         "price": fw.multiply_adds(model, x[:1]) / sick.all_multiply_adds,
         "size": fw.parameter_count(model) / sick.all_parameters,
@@ -179,14 +173,14 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
     shapes = [a.shape for a in fw.get_state(model)]
     fw.set_seed(case.seed)
     # Images of their own, in case the learner's code works in place.
-    own = _standardised(case, train.images, train)
+    own = fw.from_images(train.standardised(), case.device)
     answer.train(model, own, fw.from_labels(train.labels, case.device))
     evidence["entered"] = passes().total if passes else 0
     if [a.shape for a in fw.get_state(model)] != shapes:
         raise AnswerError("`train` changed the shapes of the weights; train the model it is given.")
-    unseen = case.unseen(unseen_images)
-    evidence["seen"] = _predictions(fw, model, x)
-    evidence["unseen"] = _predictions(fw, model, _standardised(case, unseen.images, train))
+    x_unseen = fw.from_images(case.unseen(unseen_images).standardised(train), case.device)
+    evidence["seen"] = predict_both_ways(fw, model, x)
+    evidence["unseen"] = predict_both_ways(fw, model, x_unseen)
     return evidence
 
 
@@ -195,30 +189,21 @@ def measure_repair(case: Case, evidence: Evidence) -> dict[str, Any]:
     return _of_the_peers(case) if evidence["seen"] else {"peers_seen": [], "peers_unseen": []}
 
 
-def _predictions(fw: Any, model: Any, x: Any) -> list[np.ndarray]:
-    """Predicted classes (N,), once as when a model is served and once with the batch's statistics.
-
-    Keras's batch normalisation needs hundreds of steps until its running statistics hold. That is
-    another lab's disease, so the better of the two counts.
-    """
-    return [fw.predict(model, x).argmax(axis=1), fw.predict_in_training(model, x).argmax(axis=1)]
-
-
 @functools.lru_cache(maxsize=1)
 def _of_the_peers(case: Case) -> dict[str, list[np.ndarray]]:
     """What the colleague's network says after each training; kept for the next answer."""
     fw = case.fw
     assert fw is not None
     train, unseen = _draw(case, "train", N_TRAIN), case.unseen(unseen_images)
-    x = _standardised(case, train.images, train)
-    asked = np.concatenate([train.images, unseen.images])
+    x = fw.from_images(train.standardised(), case.device)
+    asked = np.concatenate([train.standardised(), unseen.standardised(train)])
     logits = []
     for n in range(PEERS):
         fw.set_seed(case.seed + n)
         peer = fw.frugal_network(SIZE, len(train.classes), device=case.device)
         logits += list(
             fw.outputs_after_training(
-                peer, [(x, train.labels)], _standardised(case, asked, train),
+                peer, [(x, train.labels)], fw.from_images(asked, case.device),
                 steps=EPOCHS * len(train.labels) // BATCH, batch_size=BATCH,
                 learning_rate=RATE, seed=case.seed + n,
             )
@@ -238,7 +223,7 @@ def _same_program(case: Case, answer: Answer, model: Any, train: Images) -> bool
     sick = fw.costly_network(SIZE, len(train.classes), device=case.device)
     if not _same(fw.get_state(model), fw.get_state(sick)):
         return False
-    few = _standardised(case, train.images[:FEW], train)
+    few = fw.from_images(train.take(FEW).standardised(train), case.device)
     labels = fw.from_labels(train.labels[:FEW], case.device)
     before = fw.get_state(model)
     fw.set_seed(case.seed)
@@ -260,13 +245,12 @@ def _same(one: list[np.ndarray], other: list[np.ndarray]) -> bool:
 
 def judge_repair(case: Case, evidence: Evidence) -> list[Finding]:
     """Four gates: the price of an image, training images, unseen images, the price of training."""
+    train = _draw(case, "train", N_TRAIN)
     return [
         _priced(evidence),
-        _learned(evidence, _draw(case, "train", N_TRAIN).labels),
-        _recognised(
-            evidence, unseen_images(case.of_unseen()).labels, _draw(case, "train", N_TRAIN).labels
-        ),
-        _worked(evidence, len(_draw(case, "train", N_TRAIN).labels)),
+        _learned(evidence, train),
+        _recognised(evidence, unseen_images(case.of_unseen()), train),
+        _worked(evidence, len(train)),
     ]
 
 
@@ -299,27 +283,25 @@ def _priced(evidence: Evidence) -> Finding:
     )
 
 
-def _share(evidence: Evidence, name: str, labels: np.ndarray) -> tuple[float, float, float]:
+def _share(evidence: Evidence, name: str, images: Images) -> tuple[float, float, float]:
     """Share of the way from guessing to the colleague's accuracy, and the two accuracies."""
     if not evidence[name]:
         return math.nan, math.nan, math.nan
-    right, of_peers = (
-        [float((np.asarray(classes) == labels).mean()) for classes in evidence[key]]
-        for key in (name, f"peers_{name}")
-    )
-    reached, peer = max(right[:2]), sum(of_peers) / len(of_peers)
-    guessing = 1 / evidence["classes"]
+    reached = share_right_at_best(evidence[name], images.labels)
+    of_peers = [share_right(classes, images.labels) for classes in evidence[f"peers_{name}"]]
+    peer = sum(of_peers) / len(of_peers)
+    guessing = 1 / len(images.classes)
     share = (reached - guessing) / (peer - guessing) if peer > guessing else math.nan
     return share, reached, peer
 
 
-def _learned(evidence: Evidence, labels: np.ndarray) -> Finding:
-    share, reached, peer = _share(evidence, "seen", labels)
+def _learned(evidence: Evidence, images: Images) -> Finding:
+    share, reached, peer = _share(evidence, "seen", images)
     return LEARNS.finding(
         share,
         measured=f"After training, the model is right on {100 * reached:.0f} % of the training "
         f"images, the colleague's on {100 * peer:.0f} %; guessing gives "
-        f"{100 / evidence['classes']:.0f} %.",
+        f"{100 / len(images.classes):.0f} %.",
         means="It is cheap, and it does not learn what it is shown: it lacks what it takes to tell "
         "the kinds apart, or it was hardly trained.",
         look_next="Watch the training loss, and ask which differences between the images are still "
@@ -327,9 +309,9 @@ def _learned(evidence: Evidence, labels: np.ndarray) -> Finding:
     )
 
 
-def _recognised(evidence: Evidence, labels: np.ndarray, seen_labels: np.ndarray) -> Finding:
-    share, reached, peer = _share(evidence, "unseen", labels)
-    seen = _share(evidence, "seen", seen_labels)[1]
+def _recognised(evidence: Evidence, images: Images, train: Images) -> Finding:
+    share, reached, peer = _share(evidence, "unseen", images)
+    seen = _share(evidence, "seen", train)[1]
     if seen - reached < 0.05:
         means = (
             "It is right about as often on the images that it was trained with, so it has not "
