@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.checks.evidence import EvidenceError, Record, from_json, plain, restore, to_json
+from grader.checks.evidence import (
+    EvidenceError,
+    Record,
+    arrays_like,
+    from_json,
+    plain,
+    restore,
+    to_json,
+)
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats() | st.text(max_size=20),
@@ -92,3 +100,22 @@ def test_a_damaged_record_is_refused_with_a_reason(damage):
 def test_arbitrary_data_never_becomes_a_record_by_accident(value):
     with pytest.raises(EvidenceError):
         from_json(value)
+
+
+WEIGHTS = [np.array([[0.1, math.nan], [math.inf, -3.0]], np.float32), np.array(2, np.int64)]
+
+
+def test_weights_come_back_to_the_last_digit():
+    found = arrays_like(restore(json.loads(json.dumps(plain(WEIGHTS)))), WEIGHTS)
+    for array, weights in zip(found, WEIGHTS, strict=True):
+        assert np.array_equal(array, weights, equal_nan=True)
+    assert [a.dtype for a in found] == [a.dtype for a in WEIGHTS]
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [None, 0.5, [], "ab", [[0.1, 0.2]], [[[1.0, 2.0], [3.0]], 2], [[[1.0, 2.0]], 2], [[["x"]], 2]],
+)
+def test_what_is_not_weights_of_that_model_is_refused(forged):
+    with pytest.raises(EvidenceError, match="arrays"):
+        arrays_like(forged, WEIGHTS)

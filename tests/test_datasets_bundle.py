@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from grader.datasets import LabelsWithheld, UnlabelledImages, bundle, draw
+from grader.datasets import LabelsWithheld, UnlabelledImages, UnseenArrays, bundle, draw
 from grader.errors import ClinicError
 
 IMAGES = draw("tiles", "test", 20, size=8, seed=5)
@@ -36,6 +36,18 @@ def test_labels_that_an_answer_is_to_search_go_along(tmp_path):
     carried = UnlabelledImages(IMAGES.images, IMAGES.classes, IMAGES.labels[::-1])
     bundle.write(tmp_path / "x.npz", {"repair": bundle.without_labels(carried)})
     assert np.array_equal(bundle.read(tmp_path / "x.npz")["repair"].given, IMAGES.labels[::-1])
+
+
+def test_arrays_without_an_image_come_back_by_name_beside_images(tmp_path):
+    numbers = UnseenArrays({"A": np.linspace(0, 1, 7), "B": np.arange(6).reshape(2, 3)})
+    sets = {"compare": bundle.without_labels(numbers), "repair": bundle.without_labels(IMAGES)}
+    bundle.write(tmp_path / "x.npz", sets)
+    read = bundle.read(tmp_path / "x.npz")
+    assert set(read) == set(sets)
+    for name, array in numbers.arrays.items():
+        assert read["compare"][name].dtype == array.dtype
+        assert np.array_equal(read["compare"][name], array)
+    assert np.array_equal(read["repair"].images, IMAGES.images)
 
 
 def test_whoever_asks_for_labels_is_told_where_they_are():

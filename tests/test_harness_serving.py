@@ -238,6 +238,28 @@ def test_every_lab_says_where_its_checks_are_measured(monkeypatch):
             assert check.measured_inside or check.measure is not None, (lab, name)
 
 
+@pytest.mark.parametrize(
+    ("lab", "name"),
+    [
+        ("3_hyperparameters/02_inert_schedule", "compare"),
+        ("3_hyperparameters/04_batch_size", "machine"),
+    ],
+)
+def test_numbers_that_are_handed_in_are_not_those_that_the_kernel_can_draw(
+    lab, name, tmp_path, monkeypatch
+):
+    monkeypatch.delenv("CNN_CLINIC_LABS", raising=False)
+    graded = new_notebook(metadata={"cnn_clinic": {"lab": lab, "framework": "pytorch"}})
+    variables = serve(graded, "ada's", tmp_path)
+    handed_in = bundle.read(tmp_path / os.path.basename(variables[IMAGES_VARIABLE]))[name]
+    kernel = replace(case_of(graded, "ada's"), unseen_seed=None)
+    drawn = load_checks(lab)[name].unseen(kernel)
+    assert set(handed_in.arrays) == set(drawn.arrays)
+    for key, array in drawn.arrays.items():
+        assert array.shape == handed_in[key].shape
+        assert not np.array_equal(array, handed_in[key])
+
+
 SPY = """
 import os, sys
 import numpy as np

@@ -28,6 +28,7 @@ from grader.instruments.batch_size import (
     say_gradient_noise,
     say_steps,
     say_throughput,
+    take_steps,
 )
 
 RNG = np.random.default_rng(0)
@@ -168,14 +169,10 @@ def one_step(fw, weigh):
 def test_portions_add_up_to_the_whole_batch_when_each_image_weighs_the_same(
     fw, weigh, even, ragged
 ):
-    measured = measure_steps(
-        fw,
-        one_step(fw, weigh),
-        lambda: fw.steady_network(8, 4, seed=1),
-        [(IMAGES[:48], LABELS[:48]), (IMAGES, LABELS)],
-        rate=0.1,
-        portion=16,
-    )
+    batches = [(IMAGES[:48], LABELS[:48]), (IMAGES, LABELS)]
+    model, fresh = (fw.steady_network(8, 4, seed=1) for _ in range(2))
+    taken = take_steps(fw, one_step(fw, weigh), model, batches, rate=0.1, portion=16)
+    measured = measure_steps(fw, taken, fresh, batches, rate=0.1)
     assert measured[0].error == pytest.approx(even, abs=1e-3)
     assert measured[0].length == pytest.approx(1 + even, abs=1e-3)
     if ragged is None:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import ModuleType, SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from grader.checks.verdict import Finding, Threshold, number
-from grader.datasets import Images, LabelsWithheld, UnlabelledImages, draw
+from grader.datasets import Images, LabelsWithheld, UnlabelledImages, UnseenArrays, draw
 
 Answer = SimpleNamespace
 Drawn = TypeVar("Drawn", Images, UnlabelledImages)
@@ -35,7 +35,8 @@ class Case:
         practice_seed: the seed of the notebook, for numbers that were read off the practice run.
         unseen_seed: seed of the images that an answer is asked about, where it is not `seed`:
             known to the grader only.
-        handed_in: those images without their labels, in the process of an answer that is graded.
+        handed_in: those images without their labels, or arrays in their place, in the process of an
+            answer that is graded.
     """
 
     lab: str
@@ -46,7 +47,7 @@ class Case:
     fw: ModuleType | None = None
     practice_seed: int = 0
     unseen_seed: int | None = None
-    handed_in: UnlabelledImages | None = None
+    handed_in: UnlabelledImages | UnseenArrays | None = None
 
     def draw(self, split: str, n: int, size: int) -> Images:
         """Images of a split ("train", "validation", "test", "field"), uint8 (n, size, size, 3)."""
@@ -66,7 +67,11 @@ class Case:
         """The same circumstances on the practice images."""
         return replace(self, seed=self.practice_seed, unseen_seed=None, handed_in=None)
 
-    def unseen(self, draw: Callable[[Case], Drawn]) -> Drawn | UnlabelledImages:
+    @overload
+    def unseen(self, draw: Callable[[Case], UnseenArrays]) -> UnseenArrays: ...
+    @overload
+    def unseen(self, draw: Callable[[Case], Drawn]) -> Drawn | UnlabelledImages: ...
+    def unseen(self, draw: Callable[[Case], Any]) -> Any:
         """The images that an answer is asked about: drawn by `draw`, or as they were handed in.
 
         Args:
@@ -109,7 +114,8 @@ class Check:
         seconds: expected seconds on two processor cores, said before the check runs.
         when_passed: what a pass says, where it is not about unseen images.
         unseen: (case) -> the labelled images that the answer is asked about, if any. `collect` has
-            them from `case.unseen`, where they have no labels when the answer is graded.
+            them from `case.unseen`, where they have no labels when the answer is graded. Where an
+            answer is asked about numbers, arrays that do not hold what is true of them.
         measure: (case, evidence) -> more evidence, which is put over what bears the same name: all
             that has to be measured and does not depend on the learner's code, such as controls.
             Where an answer is graded it is run by the grader, away from that code.
@@ -125,7 +131,7 @@ class Check:
     untouched: Callable[[Evidence], bool]
     seconds: float = 3.0
     when_passed: str = ""
-    unseen: Callable[[Case], Images | UnlabelledImages] | None = None
+    unseen: Callable[[Case], Images | UnlabelledImages | UnseenArrays] | None = None
     measure: Callable[[Case, Evidence], dict[str, Any]] | None = None
     measured_inside: bool = True
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -83,6 +84,21 @@ def restore(value: Any) -> Any:
             return float(value["float"])
         return {k: restore(v) for k, v in value.items()}
     return value
+
+
+def arrays_like(value: Any, like: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Arrays that a check handed over, such as weights, in the shapes and types of others.
+
+    Raises:
+        EvidenceError: other shapes, or no arrays of numbers.
+    """
+    try:
+        arrays = [np.asarray(v, wanted.dtype) for v, wanted in zip(value, like, strict=True)]
+    except (TypeError, ValueError) as error:
+        raise EvidenceError(f"what should be arrays cannot be read: {error}") from None
+    if [a.shape for a in arrays] != [wanted.shape for wanted in like]:
+        raise EvidenceError("its arrays have other shapes than those of the model")
+    return arrays
 
 
 def to_json(record: Record) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Unseen images without their labels: what a kernel is handed while its notebook is graded."""
+"""What a kernel is handed while its notebook is graded: unseen images without their labels."""
 
 from __future__ import annotations
 
@@ -61,17 +61,37 @@ class UnlabelledImages:
         return standardise(self.images, like.images)
 
 
-def without_labels(images: Images | UnlabelledImages) -> UnlabelledImages:
-    """The same images in the same order."""
-    if isinstance(images, UnlabelledImages):
-        return images
-    return UnlabelledImages(images.images, images.classes)
+@dataclass(frozen=True, eq=False)
+class UnseenArrays:
+    """Numbers that an answer is asked about where no image is; what is true of them is not here.
+
+    Attributes:
+        arrays: by name.
+    """
+
+    arrays: Mapping[str, np.ndarray]
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self.arrays[name]
 
 
-def write(path: Path, sets: Mapping[str, UnlabelledImages]) -> None:
+Unlabelled = UnlabelledImages | UnseenArrays
+
+
+def without_labels(drawn: Images | Unlabelled) -> Unlabelled:
+    """The same images in the same order; what has no labels as it is."""
+    if isinstance(drawn, Images):
+        return UnlabelledImages(drawn.images, drawn.classes)
+    return drawn
+
+
+def write(path: Path, sets: Mapping[str, Unlabelled]) -> None:
     """Write named sets to one file: pixels, classes, and labels that are to be looked through."""
     arrays: dict[str, np.ndarray] = {}
     for name, images in sets.items():
+        if isinstance(images, UnseenArrays):
+            arrays |= {f"{name}/{key}": array for key, array in images.arrays.items()}
+            continue
         arrays[f"{name}.images"] = images.images
         arrays[f"{name}.classes"] = np.array(images.classes)
         if images.given is not None:
@@ -80,7 +100,7 @@ def write(path: Path, sets: Mapping[str, UnlabelledImages]) -> None:
         np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
-def read(path: Path) -> dict[str, UnlabelledImages]:
+def read(path: Path) -> dict[str, Unlabelled]:
     """Read the sets back by name.
 
     Raises:
@@ -89,16 +109,29 @@ def read(path: Path) -> dict[str, UnlabelledImages]:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
-        names = [key.removesuffix(".images") for key in arrays if key.endswith(".images")]
-        return {
-            name: UnlabelledImages(
-                arrays[f"{name}.images"],
-                tuple(map(str, arrays[f"{name}.classes"])),
-                arrays.get(f"{name}.given"),
-            )
-            for name in names
-        }
+        return {**_images(arrays), **_unseen_arrays(arrays)}
     except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
         raise ClinicError(
             f"The images handed in for grading cannot be read ({error}); grade again."
         ) from None
+
+
+def _images(arrays: Mapping[str, np.ndarray]) -> dict[str, UnlabelledImages]:
+    names = [key.removesuffix(".images") for key in arrays if key.endswith(".images")]
+    return {
+        name: UnlabelledImages(
+            arrays[f"{name}.images"],
+            tuple(map(str, arrays[f"{name}.classes"])),
+            arrays.get(f"{name}.given"),
+        )
+        for name in names
+    }
+
+
+def _unseen_arrays(arrays: Mapping[str, np.ndarray]) -> dict[str, UnseenArrays]:
+    sets: dict[str, dict[str, np.ndarray]] = {}
+    for path, array in arrays.items():
+        name, slash, key = path.partition("/")
+        if slash:
+            sets.setdefault(name, {})[key] = array
+    return {name: UnseenArrays(found) for name, found in sets.items()}

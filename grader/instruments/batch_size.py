@@ -365,24 +365,34 @@ class UsedStep:
     largest: int
 
 
-def measure_steps(
+@dataclass(frozen=True)
+class TakenStep:
+    """What a step in portions left behind.
+
+    Attributes:
+        weights: of the model after it, as `get_state` gives them.
+        largest: images in the largest call of the model so far.
+    """
+
+    weights: list[np.ndarray]
+    largest: int
+
+
+def take_steps(
     fw: Any,
     step: Step,
-    build_model: Callable[[], Any],
+    model: Any,
     batches: Sequence[tuple[np.ndarray, np.ndarray]],
     *,
     rate: float,
     portion: int,
     device: Any = None,
-) -> list[UsedStep]:
-    """Let `step` take one step for each batch, and compare what it used with what it should have.
-
-    The gradient that was used is the change of the weights over the rate. So it does not matter how
-    it was added up.
+) -> list[TakenStep]:
+    """Let `step` take one step for each batch, one after the other.
 
     Args:
         fw: a framework's adapter, from `grader.frameworks.load`.
-        build_model: returns the same fresh model every time, which keeps no statistics.
+        model: is trained.
         batches: pairs of standardised images (N, H, W, 3) and int labels (N,).
         rate: large enough that a step between the portions would be seen.
 
@@ -390,22 +400,47 @@ def measure_steps(
         ValueError: `step` changed the shapes of the weights.
     """
     where = () if device is None else (device,)
-    model, reference, found = build_model(), build_model(), []
+    shapes, taken = [a.shape for a in fw.get_state(model)], []
     passes = fw.count_passes(model)
     for images, labels in batches:
-        before = fw.get_state(model)
-        fw.set_state(reference, before)
-        whole = _flat(fw.loss_gradients(reference, fw.from_images(images, *where), labels))
         step(model, fw.from_images(images, *where), fw.from_labels(labels, *where), rate, portion)
         after = fw.get_state(model)
-        if [a.shape for a in before] != [a.shape for a in after]:
+        if [a.shape for a in after] != shapes:
             raise ValueError("the step changed the shapes of the weights")
+        taken.append(TakenStep(after, passes().largest))
+    return taken
+
+
+def measure_steps(
+    fw: Any,
+    taken: Sequence[TakenStep],
+    model: Any,
+    batches: Sequence[tuple[np.ndarray, np.ndarray]],
+    *,
+    rate: float,
+    device: Any = None,
+) -> list[UsedStep]:
+    """Compare the gradient that each step used with the one that it should have used.
+
+    The gradient that was used is the change of the weights over the rate. So it does not matter how
+    it was added up.
+
+    Args:
+        fw, batches, rate: as the steps were taken with them.
+        model: as fresh as theirs was, keeps no statistics; left with the weights before the last.
+    """
+    where = () if device is None else (device,)
+    found, before = [], fw.get_state(model)
+    for step, (images, labels) in zip(taken, batches, strict=True):
+        fw.set_state(model, before)
+        whole = _flat(fw.loss_gradients(model, fw.from_images(images, *where), labels))
         with np.errstate(all="ignore"):  # the weights may have left the range of numbers
-            used = (_flat(before) - _flat(after)) / rate
+            used = (_flat(before) - _flat(step.weights)) / rate
             length = float(np.linalg.norm(whole))
             error = float(np.linalg.norm(used - whole)) / length
             ratio = float(np.linalg.norm(used)) / length
-        found.append(UsedStep(error, ratio, passes().largest))
+        found.append(UsedStep(error, ratio, step.largest))
+        before = step.weights
     return found
 
 

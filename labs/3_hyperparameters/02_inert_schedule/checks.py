@@ -10,7 +10,9 @@ import numpy as np
 
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
+from grader.checks.evidence import arrays_like
 from grader.checks.verdict import number
+from grader.datasets import Images, UnseenArrays
 from grader.instruments.applied_rate import AppliedRate, measure_applied_rate
 from grader.instruments.comparison import CANNOT_TELL, fingerprint
 
@@ -83,32 +85,54 @@ def runs(case: Case) -> tuple[Run, Run]:
 
 
 def collect_schedule(case: Case, answer: Answer) -> dict[str, Any]:
-    """Train a cheap network twice, and note the rate that is applied at every step."""
+    """Train a cheap network twice, and note the rate that is applied at every step.
+
+    What the long run has learned is in the weights that it leaves.
+    """
     fw = case.fw
     assert fw is not None
     if not callable(answer.train):
         raise AnswerError("`train` is not a function; give a function of that name.")
-    measured = []
+    measured, weights = [], []
     for run in runs(case):
-        train = case.draw("train", BATCHES * BATCH, SIZE)
-        x = fw.from_images(train.images, case.device) / 127.5 - 1
+        train, x, model = _fresh(case)
+        shapes = [array.shape for array in fw.get_state(model)]
         y = fw.from_labels(train.labels, case.device)
-        fw.set_seed(case.seed)
-        model = fw.patches_network(SIZE, len(train.classes), device=case.device)
         rate, _ = measure_applied_rate(fw, answer.train, model, x, y, run.epochs)
         if not rate.steps:
             raise AnswerError(
                 "No optimizer took a step while `train` ran; train the model that it is given, "
                 "with an optimizer of your framework."
             )
-        measured.append(
-            {
-                "rates": rate.rates,
-                "loss": fw.loss(model, x, train.labels, training=False),
-                "classes": len(train.classes),
-            }
-        )
-    return {"runs": measured}
+        weights = fw.get_state(model)
+        if [array.shape for array in weights] != shapes:
+            raise AnswerError(
+                "`train` changed the shapes of the weights; train the model that it is given."
+            )
+        measured.append({"rates": rate.rates})
+    return {"runs": measured, "weights": weights}
+
+
+def _fresh(case: Case) -> tuple[Images, Any, Any]:
+    """What a run is trained on: the images, the same as the model eats them, and the model."""
+    fw = case.fw
+    assert fw is not None
+    train = case.draw("train", BATCHES * BATCH, SIZE)
+    x = fw.from_images(train.images, case.device) / 127.5 - 1
+    fw.set_seed(case.seed)
+    return train, x, fw.patches_network(SIZE, len(train.classes), device=case.device)
+
+
+def measure_schedule(case: Case, evidence: Evidence) -> dict[str, Any]:
+    """Loss of the weights that the long run has left, in a model that the learner never had."""
+    fw = case.fw
+    assert fw is not None
+    train, x, model = _fresh(case)
+    fw.set_state(model, arrays_like(evidence["weights"], fw.get_state(model)))
+    return {
+        "loss": fw.loss(model, x, train.labels, training=False),
+        "classes": len(train.classes),
+    }
 
 
 def _traces(evidence: Evidence) -> list[AppliedRate]:
@@ -212,11 +236,10 @@ def _length(planned: tuple[Run, Run], traces: list[AppliedRate]) -> Finding:
 
 
 def _learns(evidence: Evidence) -> Finding:
-    run = evidence["runs"][1]
-    guessing = math.log(run["classes"])
+    loss, guessing = evidence["loss"], math.log(evidence["classes"])
     return LEARNS.finding(
-        run["loss"] / guessing,
-        measured=f"After the long run the loss is {number(run['loss'])}; guessing costs "
+        loss / guessing,
+        measured=f"After the long run the loss is {number(loss)}; guessing costs "
         f"{number(guessing)}.",
         means="The rate has the right shape, and the wrong height for this training; or another "
         "model than the given one was trained.",
@@ -271,7 +294,7 @@ def pairs(case: Case) -> list[Pair]:
         Pair(0.008, 0.0008),
         Pair(-0.008, 0.0008),
     ]
-    order = np.random.default_rng([case.seed % 2**32, 33]).permutation(len(listed))
+    order = np.random.default_rng([case.seed, 33]).permutation(len(listed))
     return [listed[i] for i in order]
 
 
@@ -281,12 +304,24 @@ def noises(case: Case, number_of_pair: int) -> np.ndarray:
     The two rows differ by numbers of both signs whose mean is a fifth of their deviation, whatever
     the seed: that no test finds a difference is not left to chance.
     """
-    rng = np.random.default_rng([case.seed % 2**32, 34, number_of_pair])
+    rng = np.random.default_rng([case.seed, 34, number_of_pair])
     steps = np.array([-1.3, -0.8, -0.4, 0.4, 0.8, 1.3]) + rng.uniform(-0.05, 0.05, SEEDS)
     steps = (steps - steps.mean()) / steps.std(ddof=1)
     difference = math.sqrt(2) * rng.permutation(steps + rng.choice([-0.2, 0.2]))
     shared = rng.normal(size=SEEDS) / math.sqrt(2)
     return np.stack([shared - difference / 2, shared + difference / 2])
+
+
+def worths(case: Case) -> UnseenArrays:
+    """What each training of an arm adds to the score, float64 (pairs, SEEDS): "A" and "B".
+
+    Truth and luck are in one number, as they are for whoever compares two recipes. Which is which
+    is left with the grader.
+    """
+    listed = pairs(case)
+    luck = np.stack([p.noise / math.sqrt(2) * noises(case, i) for i, p in enumerate(listed)])
+    effects = np.array([[pair.effect] for pair in listed])
+    return UnseenArrays({"A": LEARNED + luck[:, 0], "B": LEARNED + effects + luck[:, 1]})
 
 
 class _Log:
@@ -296,7 +331,7 @@ class _Log:
         self.fw = fw
         self.calls: list[list[str]] = []
 
-    def arm(self, name: str, gain: float, noise: np.ndarray) -> Callable[[Any], None]:
+    def arm(self, name: str, worth: np.ndarray) -> Callable[[Any], None]:
         """A training whose result is known: it shifts all weights by what it is worth."""
         done = 0
 
@@ -309,8 +344,8 @@ class _Log:
                 )
             state = self.fw.get_state(model)
             before = fingerprint(self.fw, model)
-            worth = LEARNED + gain + noise[done % len(noise)]
-            state[0] = state[0] + np.float32(worth / _SCALE * state[0].std())
+            shift = worth[done % len(worth)] / _SCALE * state[0].std()
+            state[0] = state[0] + np.float32(shift)
             self.fw.set_state(model, state)
             self.calls.append([name, before, fingerprint(self.fw, model)])
             done += 1
@@ -334,21 +369,20 @@ def collect_compare(case: Case, answer: Answer) -> dict[str, Any]:
     assert fw is not None
     if not callable(answer.compare):
         raise AnswerError("`compare` is not a function; give a function of that name.")
-    measured = []
-    for i, pair in enumerate(pairs(case)):
+    worth, measured = case.unseen(worths), []
+    for i, (worth_a, worth_b) in enumerate(zip(worth["A"], worth["B"], strict=True)):
         log, built = _Log(fw), []
 
         def build_model(built: list[int] = built) -> Any:
             built.append(1)
             return fw.one_layer(_WIDTH, _WIDTH, device=case.device)
 
-        noise_a, noise_b = pair.noise / math.sqrt(2) * noises(case, i)
         rng = np.random.default_rng([case.seed % 2**32, 35, i])
         seeds = [int(seed) for seed in rng.choice(10_000, SEEDS, replace=False)]
         said = answer.compare(
             build_model,
-            log.arm("A", 0.0, noise_a),
-            log.arm("B", pair.effect, noise_b),
+            log.arm("A", worth_a),
+            log.arm("B", worth_b),
             lambda model: _score(fw, model),
             seeds,
         )
@@ -379,7 +413,7 @@ def untouched_compare(evidence: Evidence) -> bool:
 def judge_compare(case: Case, evidence: Evidence) -> list[Finding]:
     """Six gates: fresh, paired, several, equal numbers; silent on nothing; finds what is there."""
     measured = evidence["pairs"]
-    truths = [pair.truth for pair in pairs(case)]
+    truths = [pair.truth for pair in pairs(case.of_unseen())]
     return [
         _afresh(measured),
         _paired(measured),
@@ -520,6 +554,7 @@ CHECKS = [
         collect=collect_schedule,
         judge=judge_schedule,
         untouched=untouched_schedule,
+        measure=measure_schedule,
         seconds=3,
     ),
     Check(
@@ -529,6 +564,7 @@ CHECKS = [
         collect=collect_compare,
         judge=judge_compare,
         untouched=untouched_compare,
+        unseen=worths,
         seconds=2,
         when_passed="Measured on pairs of arms of which the truth is known. Grading repeats this "
         "with other pairs.",

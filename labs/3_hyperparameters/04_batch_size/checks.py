@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
+from grader.checks.evidence import arrays_like
 from grader.checks.verdict import number
-from grader.datasets import Images
-from grader.instruments.batch_size import ENOUGH, UsedStep, measure_steps
+from grader.datasets import Images, UnseenArrays
+from grader.frameworks.base import Passes
+from grader.instruments.batch_size import (
+    ENOUGH,
+    TakenStep,
+    UsedStep,
+    measure_steps,
+    take_steps,
+)
 
 SIZE, N_TRAIN = 16, 500
 KINDS = (0, 2, 5, 7)  # coast, forest, meadow, residential
@@ -75,40 +84,36 @@ def _hidden_size(case: Case) -> int:
     return int(np.random.default_rng([case.seed % 2**32, 41]).integers(225, 246))
 
 
-_CONTROLS: dict[tuple[str, int, str], dict[str, float]] = {}
-
-
-def _controls(case: Case, classes: int, x: Any, labels: np.ndarray) -> dict[str, float]:
-    """The old recipe with the small batch and with the large one; once a process for a draw."""
-    key = (case.framework, case.seed, case.data)
-    if key not in _CONTROLS:
-        fw, losses = case.fw, []
-        for batch_size in (SMALL, _hidden_size(case)):
-            model = _network(case, classes)
-            fw.train(
-                model, x, labels, steps=EPOCHS * (len(labels) // batch_size),
-                batch_size=batch_size, learning_rate=RATE, seed=case.seed,
-            )  # fmt: skip
-            losses.append(fw.loss(model, x, labels, training=True))
-        _CONTROLS[key] = {"small_loss": losses[0], "sick_loss": losses[1]}
-    return _CONTROLS[key]
+@lru_cache(maxsize=4)
+def _controls(case: Case) -> dict[str, float]:
+    """The old recipe with the small batch and with the large one; kept, as the case decides."""
+    fw, losses = case.fw, []
+    assert fw is not None
+    seen = _draw(case)
+    x = fw.from_images(seen.standardised(), case.device)
+    for batch_size in (SMALL, _hidden_size(case)):
+        model = _network(case, len(seen.classes))
+        fw.train(
+            model, x, seen.labels, steps=EPOCHS * (len(seen) // batch_size),
+            batch_size=batch_size, learning_rate=RATE, seed=case.seed,
+        )  # fmt: skip
+        losses.append(fw.loss(model, x, seen.labels, training=True))
+    return {"small_loss": losses[0], "sick_loss": losses[1]}
 
 
 def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
-    """A training with a large batch, counted, beside the old recipe with both sizes."""
+    """A training with a large batch: what entered the model, and the weights that it ends with."""
     fw = case.fw
+    assert fw is not None
     if not callable(answer.train):
         raise AnswerError(
             "`train` is not a function; give `train(model, x, y, batch_size, epochs)`."
         )
     seen = _draw(case)
     classes, images = len(seen.classes), seen.standardised()
-    x = fw.from_images(images, case.device)
-    found = _controls(case, classes, x, seen.labels)
-
     size = _hidden_size(case)
 
-    def trained(program: Callable[..., Any]) -> tuple[Any, Any, bool]:
+    def trained(program: Callable[..., Any]) -> tuple[list[np.ndarray], Passes, bool]:
         model = _network(case, classes)
         before = fw.get_state(model)
         passes = fw.count_passes(model)
@@ -122,27 +127,38 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
                 "`train` changed the shapes of the weights; train the model it is given."
             )
         moved = any(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
-        return model, passes(), moved
+        return after, passes(), moved
 
-    model, passes, moved = trained(answer.train)
-    evidence = {
-        "size": size,
+    weights, passes, moved = trained(answer.train)
+    untouched = False
+    if moved and passes.images.tolist() == [size] * (EPOCHS * (len(seen) // size)):
+        sick, *_ = trained(answer.sick_train)
+        untouched = all(
+            np.allclose(a, b, rtol=1e-5, atol=1e-8) for a, b in zip(weights, sick, strict=True)
+        )
+    return {"images": passes.images, "weights": weights, "untouched": untouched}
+
+
+def measure_repair(case: Case, evidence: Evidence) -> dict[str, Any]:
+    """Loss of these weights, in a model that the learner never had, beside both controls."""
+    fw = case.fw
+    assert fw is not None
+    seen = _draw(case)
+    model = _network(case, len(seen.classes))
+    fresh = fw.get_state(model)
+    weights = arrays_like(evidence["weights"], fresh)
+    fw.set_state(model, weights)
+    x = fw.from_images(seen.standardised(), case.device)
+    passes = Passes(np.asarray(evidence["images"], np.int64), 0)
+    return {
+        "size": _hidden_size(case),
         "loss": fw.loss(model, x, seen.labels, training=True),
+        "moved": any(not np.array_equal(a, b) for a, b in zip(fresh, weights, strict=True)),
         "typical": passes.typical,
         "passed": passes.total / (EPOCHS * len(seen)),
         "steps": len(passes.images),
-        "moved": moved,
-        **found,
-        "untouched": False,
+        **_controls(case),
     }
-    as_sick = passes.images.tolist() == [size] * (EPOCHS * (len(seen) // size))
-    if moved and as_sick and abs(_regained(evidence)) < 0.3:
-        sick, *_ = trained(answer.sick_train)
-        evidence["untouched"] = all(
-            np.allclose(a, b, rtol=1e-5, atol=1e-8)
-            for a, b in zip(fw.get_state(model), fw.get_state(sick), strict=True)
-        )
-    return evidence
 
 
 def _regained(evidence: Evidence) -> float:
@@ -220,7 +236,7 @@ def _curves(case: Case) -> list[dict[str, Any]]:
     A step of b images takes a fixed time and a time for each image, so that the rate is
     b / (b + half) of the highest.
     """
-    rng = np.random.default_rng([case.seed % 2**32, 43])
+    rng = np.random.default_rng([case.seed, 43])
     curves = []
     for index in range(CURVES):
         half = 2 ** rng.uniform(0, 4)
@@ -244,45 +260,73 @@ def _curves(case: Case) -> list[dict[str, Any]]:
     return curves
 
 
+def measurements(case: Case) -> UnseenArrays:
+    """What is measured of the curves: all that a choice is made from, one row each."""
+    curves = _curves(case)
+    return UnseenArrays(
+        {name: np.array([c[name] for c in curves]) for name in ("measured", "memory", "limit")}
+    )
+
+
+def _batches(seen: Images) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Standardised images and labels of three steps.
+
+    The second step would show a gradient that is left over from the first.
+    """
+    images = seen.standardised()
+    bounds = ((0, 3 * PORTION), (48, 48 + 3 * PORTION), (96, 96 + 3 * PORTION + 2))
+    return [(images[a:b], seen.labels[a:b]) for a, b in bounds]
+
+
 def collect_machine(case: Case, answer: Answer) -> dict[str, Any]:
-    """Three steps in portions beside those of whole batches; a choice for every curve."""
+    """The weights after each of three steps in portions; a choice for every curve."""
     for name, form in (
         ("accumulated_step", "accumulated_step(model, x, y, rate, portion)"),
         ("pick_batch_size", "pick_batch_size(sizes, images_per_second, memory, limit)"),
     ):
         if not callable(getattr(answer, name)):
             raise AnswerError(f"`{name}` is not a function; give `{form}`.")
-    seen = _draw(case)
-    images, classes = seen.standardised(), len(seen.classes)
-    # The second step would show a gradient that is left over from the first.
-    bounds = ((0, 3 * PORTION), (48, 48 + 3 * PORTION), (96, 96 + 3 * PORTION + 2))
-    case.fw.set_seed(case.seed)
+    fw, seen = case.fw, _draw(case)
+    assert fw is not None
+    fw.set_seed(case.seed)
     try:
-        steps = measure_steps(
-            case.fw,
+        taken = take_steps(
+            fw,
             answer.accumulated_step,
-            lambda: _network(case, classes),
-            [(images[a:b], seen.labels[a:b]) for a, b in bounds],
+            _network(case, len(seen.classes)),
+            _batches(seen),
             rate=STEP_RATE,
             portion=PORTION,
             device=case.device,
         )
     except ValueError as error:
         raise AnswerError(f"{str(error).capitalize()}; change the weights in place.") from None
-    chosen = []
-    for curve in _curves(case):
-        choice = answer.pick_batch_size(
-            SIZES.copy(), curve["measured"].copy(), curve["memory"].copy(), curve["limit"]
-        )
+    given, chosen = case.unseen(measurements), []
+    curves = zip(given["measured"], given["memory"], given["limit"], strict=True)
+    for measured, memory, limit in curves:
+        choice = answer.pick_batch_size(SIZES.copy(), measured.copy(), memory.copy(), float(limit))
         if not np.isscalar(choice) or choice not in SIZES:
             raise AnswerError(f"`pick_batch_size` returned {choice!r}; return one of the sizes.")
         chosen.append(int(choice))
     return {
+        "weights": [step.weights for step in taken],
+        "largest": taken[-1].largest,
+        "chosen": chosen,
+    }
+
+
+def measure_machine(case: Case, evidence: Evidence) -> dict[str, Any]:
+    """The gradients that the steps used, beside those that they should have used."""
+    fw, seen = case.fw, _draw(case)
+    assert fw is not None
+    model = _network(case, len(seen.classes))
+    fresh, largest = fw.get_state(model), evidence["largest"]
+    taken = [TakenStep(arrays_like(weights, fresh), largest) for weights in evidence["weights"]]
+    steps = measure_steps(fw, taken, model, _batches(seen), rate=STEP_RATE, device=case.device)
+    return {
         "errors": [s.error for s in steps],
         "lengths": [s.length for s in steps],
-        "largest": steps[-1].largest,
-        "chosen": chosen,
-        "untouched": _sums_means(steps) and chosen == _largest_that_fit(case),
+        "untouched": _sums_means(steps) and evidence["chosen"] == _largest_that_fit(case),
     }
 
 
@@ -292,7 +336,8 @@ def _sums_means(steps: list[UsedStep]) -> bool:
 
 
 def _largest_that_fit(case: Case) -> list[int]:
-    return [int(SIZES[c["memory"] <= c["limit"]].max()) for c in _curves(case)]
+    curves = _curves(case.of_unseen())
+    return [int(SIZES[c["memory"] <= c["limit"]].max()) for c in curves]
 
 
 def judge_machine(case: Case, evidence: Evidence) -> list[Finding]:
@@ -360,7 +405,7 @@ def _enters(evidence: Evidence) -> Finding:
 
 def _choices(case: Case, chosen: list[int]) -> list[Finding]:
     over, shares, beyond = [], [], 0
-    for curve, size in zip(_curves(case), chosen, strict=True):
+    for curve, size in zip(_curves(case.of_unseen()), chosen, strict=True):
         truth, fits = curve["truth"], curve["memory"] <= curve["limit"]
         highest = truth[fits].max()
         enough = SIZES[fits & (truth >= ENOUGH * highest)].min()
@@ -408,6 +453,7 @@ CHECKS = [
         collect=collect_repair,
         judge=judge_repair,
         untouched=lambda evidence: bool(evidence["untouched"]),
+        measure=measure_repair,
         seconds=3,
         when_passed="The large batch makes up for much of the way, at hardly more cost.",
     ),
@@ -418,6 +464,8 @@ CHECKS = [
         collect=collect_machine,
         judge=judge_machine,
         untouched=lambda evidence: bool(evidence["untouched"]),
+        unseen=measurements,
+        measure=measure_machine,
         seconds=1,
         when_passed="Every step adds up, and every choice is lean, fast and fits.",
     ),

@@ -14,7 +14,6 @@ from grader.checks.check import Evidence
 from grader.checks.verdict import number
 from grader.datasets.objectives import GUESSING, LONGEST, Objective, draw_objectives
 from grader.instruments.search import (
-    Search,
     Trials,
     configuration,
     measure_search,
@@ -135,26 +134,43 @@ def _measure(objective: Objective, search: Any) -> dict[str, Any]:
         ) from None
     config, epochs = _returned(value, objective)
     done = measure_search(trials) if trials.asked else None
-    planted = _trials(objective)
-    sick_config, sick_epochs = planted_grid(planted, objective.space, BUDGET)
     return {
         "config": config,
         "epochs": epochs,
-        "spent": trials.spent,
+        "trained_values": done.values if done else {name: [] for name in objective.space},
+        "trained_epochs": done.epochs if done else [],
         "tested": len(trials.tested),
         "tested_before_the_end": done.tested_before_the_end if done else 0,
-        "trainings": len(done.losses) if done else 0,
-        "typical_epochs": float(np.median(done.epochs)) if done else 0.0,
-        "gap": _gap(done, objective) if done else math.nan,
+    }
+
+
+def measure_repair(case: Case, evidence: Evidence) -> dict[str, Any]:
+    """The bill and the spread of the trainings, beside what the planted grid finds."""
+    objectives = draw_objectives(case.seed)
+    pairs = zip(evidence["networks"], objectives, strict=True)
+    return {"networks": [{**n, **_beside_the_grid(n, o)} for n, o in pairs]}
+
+
+def _beside_the_grid(network: Mapping[str, Any], objective: Objective) -> dict[str, Any]:
+    planted = _trials(objective)
+    sick_config, sick_epochs = planted_grid(planted, objective.space, BUDGET)
+    epochs = network["trained_epochs"]
+    # A training that is carried on costs its new epochs only, so each costs its last one.
+    spent, tested = sum(epochs), network["tested"]
+    return {
+        "spent": spent,
+        "trainings": len(epochs),
+        "typical_epochs": float(np.median(epochs)) if epochs else 0.0,
+        "gap": _gap(network["trained_values"], objective) if epochs else math.nan,
         "sick_config": sick_config,
-        "same": (config, epochs, trials.spent, len(trials.tested))
+        "same": (network["config"], network["epochs"], spent, tested)
         == (sick_config, sick_epochs, planted.spent, len(planted.tested)),
     }
 
 
-def _gap(done: Search, objective: Objective) -> float:
+def _gap(values: Mapping[str, Any], objective: Objective) -> float:
     """Widest stretch without a trial, in decades, of the knob where it is widest."""
-    return max(widest_gap(done.values[name], *objective.space[name]) for name in objective.space)
+    return max(widest_gap(values[name], *objective.space[name]) for name in objective.space)
 
 
 def judge_repair(case: Case, evidence: Evidence) -> list[Finding]:
@@ -330,6 +346,7 @@ CHECKS = [
         collect=collect_repair,
         judge=judge_repair,
         untouched=lambda evidence: all(n["same"] for n in evidence["networks"]),
+        measure=measure_repair,
         seconds=1,
         when_passed="Measured on networks of which only a formula knows the best configuration.",
     ),
