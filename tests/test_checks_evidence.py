@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.checks.evidence import EvidenceError, Record, from_json, plain, restore, to_json
+from grader.checks.evidence import (
+    EvidenceError,
+    Record,
+    from_json,
+    pack,
+    plain,
+    restore,
+    to_json,
+    unpack,
+)
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats() | st.text(max_size=20),
@@ -92,3 +101,31 @@ def test_a_damaged_record_is_refused_with_a_reason(damage):
 def test_arbitrary_data_never_becomes_a_record_by_accident(value):
     with pytest.raises(EvidenceError):
         from_json(value)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "int64", "bool"])
+def test_a_packed_array_keeps_every_bit(dtype):
+    array = (np.array([[0, 1, 3], [7, 100, 0]]) / 3).astype(dtype)
+    found = unpack(json.loads(json.dumps(pack(array))))
+    assert found.dtype == array.dtype
+    assert np.array_equal(found, array)
+
+
+def test_a_packed_array_keeps_what_is_no_number():
+    assert np.isnan(unpack(pack(np.array([np.nan], dtype=np.float32)))).all()
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        None,
+        {},
+        {"dtype": "<f4", "shape": [2], "base64": "AAAA"},
+        {"dtype": "<f4", "shape": [1], "base64": "not base64"},
+        {"dtype": "O", "shape": [1], "base64": "AAAAAAAAAAA="},
+        {"dtype": [["a", "<f4"]], "shape": [1], "base64": "AAAAAA=="},
+    ],
+)
+def test_what_is_no_packed_array_is_refused(packed):
+    with pytest.raises(EvidenceError):
+        unpack(packed)

@@ -5,6 +5,7 @@ NaN and the infinities have no JSON form; they are written as {"float": "nan"} a
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 from dataclasses import asdict, dataclass, field
@@ -83,6 +84,33 @@ def restore(value: Any) -> Any:
             return float(value["float"])
         return {k: restore(v) for k, v in value.items()}
     return value
+
+
+def pack(array: np.ndarray) -> dict[str, Any]:
+    """An array of numbers as JSON types, every bit kept, in a third of the room of its digits."""
+    return {
+        "dtype": array.dtype.newbyteorder("<").str,
+        "shape": list(array.shape),
+        "base64": base64.b64encode(
+            array.astype(array.dtype.newbyteorder("<"), order="C").tobytes()
+        ).decode("ascii"),
+    }
+
+
+def unpack(packed: Any) -> np.ndarray:
+    """Undo `pack`, and bring nothing but numbers: floats, integers or truth values.
+
+    Raises:
+        EvidenceError: what was handed over is no such array.
+    """
+    try:
+        dtype = np.dtype(packed["dtype"])
+        if dtype.kind not in "fiub":
+            raise EvidenceError(f"an array of {dtype} is no array of numbers")
+        content = base64.b64decode(packed["base64"], validate=True)
+        return np.frombuffer(content, dtype).reshape(packed["shape"]).copy()
+    except (KeyError, TypeError, ValueError) as error:
+        raise EvidenceError(f"an array that was handed over cannot be read: {error}") from None
 
 
 def to_json(record: Record) -> dict[str, Any]:
