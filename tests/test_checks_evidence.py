@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from grader.checks.evidence import (
     EvidenceError,
     Record,
-    arrays_like,
     from_json,
+    pack,
     plain,
     restore,
     to_json,
+    unpack,
+    unpack_like,
 )
 
 json_values = st.recursive(
@@ -102,20 +104,56 @@ def test_arbitrary_data_never_becomes_a_record_by_accident(value):
         from_json(value)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "int64", "bool"])
+def test_a_packed_array_keeps_every_bit(dtype):
+    array = (np.array([[0, 1, 3], [7, 100, 0]]) / 3).astype(dtype)
+    found = unpack(json.loads(json.dumps(pack(array))))
+    assert found.dtype == array.dtype
+    assert np.array_equal(found, array)
+
+
+def test_a_packed_array_keeps_what_is_no_number():
+    assert np.isnan(unpack(pack(np.array([np.nan], dtype=np.float32)))).all()
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        None,
+        {},
+        {"dtype": "<f4", "shape": [2], "base64": "AAAA"},
+        {"dtype": "<f4", "shape": [1], "base64": "not base64"},
+        {"dtype": "O", "shape": [1], "base64": "AAAAAAAAAAA="},
+        {"dtype": [["a", "<f4"]], "shape": [1], "base64": "AAAAAA=="},
+    ],
+)
+def test_what_is_no_packed_array_is_refused(packed):
+    with pytest.raises(EvidenceError):
+        unpack(packed)
+
+
 WEIGHTS = [np.array([[0.1, math.nan], [math.inf, -3.0]], np.float32), np.array(2, np.int64)]
 
 
-def test_weights_come_back_to_the_last_digit():
-    found = arrays_like(restore(json.loads(json.dumps(plain(WEIGHTS)))), WEIGHTS)
-    for array, weights in zip(found, WEIGHTS, strict=True):
+def test_weights_come_back_in_their_shapes_and_types():
+    for array, weights in zip(
+        unpack_like([pack(w) for w in WEIGHTS], WEIGHTS), WEIGHTS, strict=True
+    ):
         assert np.array_equal(array, weights, equal_nan=True)
-    assert [a.dtype for a in found] == [a.dtype for a in WEIGHTS]
 
 
 @pytest.mark.parametrize(
     "forged",
-    [None, 0.5, [], "ab", [[0.1, 0.2]], [[[1.0, 2.0], [3.0]], 2], [[[1.0, 2.0]], 2], [[["x"]], 2]],
+    [
+        None,
+        0.5,
+        [],
+        "ab",
+        [pack(WEIGHTS[0])],
+        [pack(w.reshape(-1)) for w in WEIGHTS],
+        [pack(w.astype(np.float64)) for w in WEIGHTS],
+    ],
 )
 def test_what_is_not_weights_of_that_model_is_refused(forged):
-    with pytest.raises(EvidenceError, match="arrays"):
-        arrays_like(forged, WEIGHTS)
+    with pytest.raises(EvidenceError, match="handed over"):
+        unpack_like(forged, WEIGHTS)

@@ -16,15 +16,18 @@ from grader.instruments.replicas import (
     ReplicasWait,
     bytes_to_move,
     draw_replicas,
+    gradients_of,
     measure_devices,
     measure_gradients,
     measure_replicas,
+    moves_of,
     replay,
     run_training,
     say_devices,
     say_replicas,
     steps_of,
     value_of,
+    work_of,
 )
 
 
@@ -106,6 +109,15 @@ def test_a_step_is_compared_with_the_gradient_of_the_whole_batch():
     for runs, length, error in ((right, 1, 0), (summed, 2, 1)):
         found = measure_gradients(Gradient(), runs, images, images, rate=0.5, classes=4)
         assert [(g.length, g.error) for g in found] == [(length, error)] * 2
+
+
+def test_a_step_without_an_end_or_without_a_move_is_refused():
+    runs = [run(([0], 1.0), ([1], 2.0))]
+    moves = moves_of(runs)
+    assert [[float(after[0]) for after in move.afters] for move in moves] == [[2], [0]]
+    for wrong in (moves[:1], [replace(moves[0], afters=[]), moves[1]]):
+        with pytest.raises(ValueError, match="no move"):
+            gradients_of(None, work_of(runs), wrong, np.zeros(2), np.zeros(2), rate=1, classes=2)
 
 
 def test_a_replay_takes_the_whole_batches_of_all_replicas():

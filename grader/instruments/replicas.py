@@ -125,21 +125,51 @@ def measure_replicas(runs: Sequence[ReplicaRun], n: int, epochs: int) -> Replica
         max((weights_apart(streams[0][t].weights, s[t].weights) for s in streams[1:]), default=0.0)
         for t in range(both)
     ]
-    work: dict[str | int, int] = {}
-    for number, run in enumerate(runs):
-        if run.calls:
-            place = run.place or number
-            work[place] = work.get(place, 0) + sum(len(call.images) for call in run.calls)
-    counts = np.array(list(work.values()))
+    return count_work(work_of(runs), n, epochs, np.array(apart))
+
+
+@dataclass(frozen=True)
+class ReplicaWork:
+    """What one replica trained on.
+
+    Attributes:
+        place: the device of its model, or the number of a replica in a process of its own.
+        steps: numbers of the images of every step, -1 for one that is none of the set, int (B,).
+    """
+
+    place: str | int
+    steps: list[np.ndarray]
+
+
+def work_of(runs: Sequence[ReplicaRun]) -> list[ReplicaWork]:
+    """What every replica that took any steps trained on."""
+    return [
+        ReplicaWork(run.place or number, [step.images for step in steps_of(run.calls)])
+        for number, run in enumerate(runs)
+        if run.calls
+    ]
+
+
+def count_work(work: Sequence[ReplicaWork], n: int, epochs: int, apart: np.ndarray) -> Replicas:
+    """Count who has trained on which image how often.
+
+    Args:
+        work: of one replica or more.  n, epochs: as for `measure_replicas`.
+        apart: the replicas' distances, (S,), which are passed on.
+    """
+    places: dict[str | int, int] = {}
+    for one in work:
+        places[one.place] = places.get(one.place, 0) + sum(map(len, one.steps))
+    counts = np.array(list(places.values()))
     together = [
-        np.sort(np.concatenate([stream[t].images for stream in streams if t < len(stream)]))
-        for t in range(max(map(len, streams)))
+        np.sort(np.concatenate([one.steps[t] for one in work if t < len(one.steps)]))
+        for t in range(max(len(one.steps) for one in work))
     ]
     parts = [part.tolist() for part in np.array_split(np.arange(len(together)), epochs)]
     orders = [tuple(together[t].tobytes() for t in part) for part in parts]
     seen = [np.concatenate([together[t] for t in part] or [np.array([], int)]) for part in parts]
     return Replicas(
-        apart=np.array(apart),
+        apart=apart,
         shares=counts / counts.sum(),
         times=np.stack([np.bincount(s[s >= 0], minlength=n) for s in seen]),
         foreign=int(sum((s < 0).sum() for s in seen)),
@@ -166,6 +196,69 @@ class UsedGradient:
     error: float
 
 
+@dataclass(frozen=True)
+class Move:
+    """The weights before one step of all replicas, and after it, flat, (P,).
+
+    After the last step these are the weights of each model that was returned, otherwise those of
+    the first replica.
+    """
+
+    before: np.ndarray
+    afters: list[np.ndarray]
+
+
+def steps_compared(steps: int, at: int = 3) -> list[int]:
+    """Numbers of at most `at` steps, the first and the last among them."""
+    return sorted({round(t) for t in np.linspace(0, steps - 1, min(at, steps))})
+
+
+def moves_of(runs: Sequence[ReplicaRun], at: int = 3) -> list[Move]:
+    """The moves of the steps that are compared.
+
+    Args:
+        runs: replicas with equally many steps, all of which returned a model.
+    """
+    streams = _streams(runs)
+    found = []
+    for t in steps_compared(min(map(len, streams)), at):
+        last = t + 1 == len(streams[0])
+        afters = [r.returned for r in runs] if last else [streams[0][t + 1].weights]
+        found.append(Move(streams[0][t].weights, [a for a in afters if a is not None]))
+    return found
+
+
+def gradients_of(
+    fw: Any, work: Sequence[ReplicaWork], moves: Sequence[Move], images: np.ndarray,
+    labels: np.ndarray, *, rate: float, classes: int, at: int = 3,
+) -> list[UsedGradient]:  # fmt: skip
+    """Compare moves with those of one process on the whole batches.
+
+    Args:
+        work: of all replicas.  moves: one for each step that is compared.
+        images, labels: the set.  rate: the learning rate.
+
+    Raises:
+        ValueError: not as many moves as there are steps to be compared, or one without an end.
+    """
+    chosen = steps_compared(min(len(one.steps) for one in work), at)
+    if len(moves) != len(chosen) or not all(move.afters for move in moves):
+        raise ValueError("a step that is compared has no move, or one without an end")
+    found = []
+    for t, move in zip(chosen, moves, strict=True):
+        rows = np.concatenate([one.steps[t] for one in work])
+        wanted = fw.mean_gradient(move.before, images[rows], labels[rows], classes=classes)
+        size = max(float(np.linalg.norm(wanted)), 1e-12)
+        for after in move.afters:
+            used = (move.before.astype(np.float64) - after) / rate
+            found.append(
+                UsedGradient(
+                    float(np.linalg.norm(used)) / size, float(np.linalg.norm(used - wanted)) / size
+                )
+            )
+    return found
+
+
 def measure_gradients(
     fw: Any, runs: Sequence[ReplicaRun], images: np.ndarray, labels: np.ndarray, *, rate: float,
     classes: int, at: int = 3,
@@ -179,25 +272,9 @@ def measure_gradients(
         runs: replicas with equally many steps, all of which returned a model.
         images, labels: the set.  rate: the learning rate.
     """
-    streams = _streams(runs)
-    steps = min(map(len, streams))
-    chosen = sorted({round(t) for t in np.linspace(0, steps - 1, min(at, steps))})
-    found = []
-    for t in chosen:
-        rows = np.concatenate([stream[t].images for stream in streams])
-        before = streams[0][t].weights
-        wanted = fw.mean_gradient(before, images[rows], labels[rows], classes=classes)
-        last = t + 1 == len(streams[0])
-        afters = [r.returned for r in runs] if last else [streams[0][t + 1].weights]
-        size = max(float(np.linalg.norm(wanted)), 1e-12)
-        for after in afters:
-            used = (before.astype(np.float64) - after) / rate
-            found.append(
-                UsedGradient(
-                    float(np.linalg.norm(used)) / size, float(np.linalg.norm(used - wanted)) / size
-                )
-            )
-    return found
+    return gradients_of(
+        fw, work_of(runs), moves_of(runs, at), images, labels, rate=rate, classes=classes, at=at
+    )
 
 
 def replay(

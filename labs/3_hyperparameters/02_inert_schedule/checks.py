@@ -10,7 +10,7 @@ import numpy as np
 
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
-from grader.checks.evidence import arrays_like
+from grader.checks.evidence import pack, unpack_like
 from grader.checks.verdict import number
 from grader.datasets import Images, UnseenArrays
 from grader.instruments.applied_rate import AppliedRate, measure_applied_rate
@@ -110,7 +110,7 @@ def collect_schedule(case: Case, answer: Answer) -> dict[str, Any]:
                 "`train` changed the shapes of the weights; train the model that it is given."
             )
         measured.append({"rates": rate.rates})
-    return {"runs": measured, "weights": weights}
+    return {"runs": measured, "weights": [pack(array) for array in weights]}
 
 
 def _fresh(case: Case) -> tuple[Images, Any, Any]:
@@ -128,7 +128,7 @@ def measure_schedule(case: Case, evidence: Evidence) -> dict[str, Any]:
     fw = case.fw
     assert fw is not None
     train, x, model = _fresh(case)
-    fw.set_state(model, arrays_like(evidence["weights"], fw.get_state(model)))
+    fw.set_state(model, unpack_like(evidence["weights"], fw.get_state(model)))
     return {
         "loss": fw.loss(model, x, train.labels, training=False),
         "classes": len(train.classes),

@@ -11,7 +11,7 @@ import numpy as np
 
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
-from grader.checks.evidence import arrays_like
+from grader.checks.evidence import pack, unpack_like
 from grader.checks.verdict import number
 from grader.datasets import Images, UnseenArrays
 from grader.frameworks.base import Passes
@@ -136,7 +136,11 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
         untouched = all(
             np.allclose(a, b, rtol=1e-5, atol=1e-8) for a, b in zip(weights, sick, strict=True)
         )
-    return {"images": passes.images, "weights": weights, "untouched": untouched}
+    return {
+        "images": passes.images,
+        "weights": [pack(array) for array in weights],
+        "untouched": untouched,
+    }
 
 
 def measure_repair(case: Case, evidence: Evidence) -> dict[str, Any]:
@@ -146,7 +150,7 @@ def measure_repair(case: Case, evidence: Evidence) -> dict[str, Any]:
     seen = _draw(case)
     model = _network(case, len(seen.classes))
     fresh = fw.get_state(model)
-    weights = arrays_like(evidence["weights"], fresh)
+    weights = unpack_like(evidence["weights"], fresh)
     fw.set_state(model, weights)
     x = fw.from_images(seen.standardised(), case.device)
     passes = Passes(np.asarray(evidence["images"], np.int64), 0)
@@ -309,7 +313,7 @@ def collect_machine(case: Case, answer: Answer) -> dict[str, Any]:
             raise AnswerError(f"`pick_batch_size` returned {choice!r}; return one of the sizes.")
         chosen.append(int(choice))
     return {
-        "weights": [step.weights for step in taken],
+        "weights": [[pack(array) for array in step.weights] for step in taken],
         "largest": taken[-1].largest,
         "chosen": chosen,
     }
@@ -321,7 +325,7 @@ def measure_machine(case: Case, evidence: Evidence) -> dict[str, Any]:
     assert fw is not None
     model = _network(case, len(seen.classes))
     fresh, largest = fw.get_state(model), evidence["largest"]
-    taken = [TakenStep(arrays_like(weights, fresh), largest) for weights in evidence["weights"]]
+    taken = [TakenStep(unpack_like(weights, fresh), largest) for weights in evidence["weights"]]
     steps = measure_steps(fw, taken, model, _batches(seen), rate=STEP_RATE, device=case.device)
     return {
         "errors": [s.error for s in steps],

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
+from grader.checks.check import Evidence
+from grader.checks.evidence import EvidenceError, pack, unpack
 from grader.datasets.photographs import as_jpeg, shrunk, write
 from grader.instruments.input_cost import (
     EpochCost,
@@ -35,6 +37,8 @@ RAW = 3 * SIZE * SIZE  # bytes of an image as the model sees it, uint8
 # Decibels above which an image shows a photograph: another photograph gives about 15, the right one
 # shrunk in the poorest way more than 20.
 SHOWN = 18.0
+# Every fourth pixel is handed over: enough to tell which photograph an image shows, and which way.
+GRID = slice(2, None, 4)
 
 
 class Photographs(NamedTuple):
@@ -162,44 +166,79 @@ class Collector:
         )
 
 
+def as_evidence(handed: Handed) -> dict[str, Any]:
+    """What is handed over of an epoch: a grid of every image's pixels, as bytes, and numbers."""
+    some = np.nan_to_num(handed.images[:, GRID, GRID], nan=1.0, posinf=1.0, neginf=1.0)
+    return {
+        "pixels": pack(np.rint(some.clip(0, 1) * 255).astype(np.uint8)),
+        "labels": handed.labels,
+        "batches": handed.batches,
+    }
+
+
+def differences(images: np.ndarray, photographs: Photographs) -> np.ndarray:
+    """Root mean square difference of the photographs that an image is nearest to from that image.
+
+    In units of the photograph's finest detail, (F,); by photograph, so that many grey images count
+    once.
+    """
+    if not len(images):
+        return np.full(1, np.inf)
+    n = len(photographs.labels)
+    squared = _squared(images, photographs.seen, photographs.mirrored)
+    met = np.unique(squared.argmin(axis=1) % n)
+    least = squared.reshape(len(images), 2, n).min(axis=(0, 1))[met]
+    return np.sqrt(least) / np.maximum(photographs.detail[met], 1e-6)
+
+
+def _squared(images: np.ndarray, seen: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
+    """Mean square difference of every image from those seen and then those mirrored, (N, 2F)."""
+    flat = np.nan_to_num(images.reshape(len(images), -1), nan=9.0, posinf=9.0, neginf=9.0)
+    flat = np.clip(flat, -9, 9).astype(np.float64)
+    known = np.concatenate([seen, mirrored])
+    known = known.reshape(len(known), -1).astype(np.float64)
+    # |a - b|^2 = |a|^2 - 2ab + |b|^2
+    squared = (flat**2).sum(axis=1)[:, None] - 2 * flat @ known.T + (known**2).sum(axis=1)
+    return np.maximum(squared / known.shape[1], 1e-10)
+
+
 class Found(NamedTuple):
-    """Which photograph each image shows.
+    """Which photograph each image shows, and how it came.
 
     Attributes:
         file: number of the photograph, -1 for none, (N,).
         mirrored: True where its left is on the right, (N,).
-        difference: root mean square difference of the photographs that an image is nearest to from
-            that image, in units of the photograph's finest detail, (F,); by photograph, so that
-            many grey images count once.
+        labels: int64 (N,).
+        batches: number of the batch of each image, (N,).
     """
 
     file: np.ndarray
     mirrored: np.ndarray
-    difference: np.ndarray
+    labels: np.ndarray
+    batches: np.ndarray
 
 
-def find(images: np.ndarray, photographs: Photographs) -> Found:
-    """Compare every image with every photograph and its mirror image."""
-    n = len(photographs.labels)
-    if not len(images):
+def find(epoch: Evidence, photographs: Photographs) -> Found:
+    """Compare every image that was handed over with every photograph and its mirror image.
+
+    Raises:
+        EvidenceError: images, labels and batches are not as many as one another.
+    """
+    pixels = unpack(epoch["pixels"])
+    labels, batches = (np.asarray(epoch[name], dtype=np.int64) for name in ("labels", "batches"))
+    if not len(pixels) == len(labels) == len(batches):
+        raise EvidenceError("images, labels and batches of an epoch are not equally many")
+    if not len(pixels):
         nothing = np.zeros(0, np.int64)
-        return Found(nothing, nothing > 0, np.full(1, np.inf))
-    flat = np.nan_to_num(images.reshape(len(images), -1), nan=9.0, posinf=9.0, neginf=9.0)
-    flat = np.clip(flat, -9, 9).astype(np.float64)
-    known = np.concatenate([photographs.seen, photographs.mirrored])
-    known = known.reshape(2 * n, -1).astype(np.float64)
-    # |a - b|^2 = |a|^2 - 2ab + |b|^2
-    squared = (flat**2).sum(axis=1)[:, None] - 2 * flat @ known.T + (known**2).sum(axis=1)
-    squared = np.maximum(squared / known.shape[1], 1e-10)
-    nearest = squared.argmin(axis=1)
+        return Found(nothing, nothing > 0, labels, batches)
+    seen, mirrored = (images[:, GRID, GRID] for images in (photographs.seen, photographs.mirrored))
+    squared = _squared(pixels / 255, seen, mirrored)
+    nearest, n = squared.argmin(axis=1), len(photographs.labels)
     shown = squared.min(axis=1) <= 10 ** (-SHOWN / 10)
-    met = np.unique(nearest % n)
-    least = squared.reshape(len(flat), 2, n).min(axis=(0, 1))[met]
-    difference = np.sqrt(least) / np.maximum(photographs.detail[met], 1e-6)
-    return Found(np.where(shown, nearest % n, -1), nearest >= n, difference)
+    return Found(np.where(shown, nearest % n, -1), nearest >= n, labels, batches)
 
 
-def audit(handed: Handed, found: Found, labels: np.ndarray) -> dict[str, int]:
+def audit(found: Found, labels: np.ndarray) -> dict[str, int]:
     """Count what is wrong with an epoch.
 
     Returns:
@@ -208,7 +247,7 @@ def audit(handed: Handed, found: Found, labels: np.ndarray) -> dict[str, int]:
     """
     known = found.file >= 0
     times = np.bincount(found.file[known], minlength=len(labels))
-    wrong = labels[found.file[known]] != handed.labels[known]
+    wrong = labels[found.file[known]] != found.labels[known]
     return {
         "foreign": int((~known).sum()),
         "mislabelled": int(wrong.sum()),
@@ -227,11 +266,11 @@ def changed_flips(first: Found, second: Found, n: int) -> float:
     return float((sides[0] != sides[1])[both].mean()) if both.any() else 0.0
 
 
-def mixed_batches(handed: Handed, found: Found) -> float:
+def mixed_batches(found: Found) -> float:
     """Share of the batches of at least eight in which some images are mirrored and some not."""
     mixed = []
-    for number in np.unique(handed.batches):
-        inside = found.mirrored[handed.batches == number]
+    for number in np.unique(found.batches):
+        inside = found.mirrored[found.batches == number]
         if len(inside) >= 8:
             mixed.append(0 < inside.mean() < 1)
     return float(np.mean(mixed)) if mixed else 1.0
@@ -270,7 +309,6 @@ def collect(case: Case, answer: Answer) -> dict[str, Any]:
             if number == 0:
                 damaged = _damaged_photographs(case, answer, root)
         controls.append(control())
-        founds = [find(handed.images, photographs) for _, handed in epochs]
         costs = [cost for cost, _ in epochs]
         return {
             "control_ms": min(controls),
@@ -281,23 +319,31 @@ def collect(case: Case, answer: Answer) -> dict[str, Any]:
             "photographs_bytes": sum(len(file) for file in files),
             "same_store": same_store,
             "dtypes": [handed.dtype for _, handed in epochs],
-            "difference": [float(np.median(found.difference)) for found in founds],
-            "epochs": [
-                audit(handed, found, labels)
-                for (_, handed), found in zip(epochs, founds, strict=True)
+            "difference": [
+                float(np.median(differences(handed.images, photographs))) for _, handed in epochs
             ],
-            "changed": changed_flips(*founds, len(files)),
-            "mirrored": float(np.mean([found.mirrored.mean() for found in founds])),
-            "mixed": min(
-                mixed_batches(handed, found)
-                for (_, handed), found in zip(epochs, founds, strict=True)
-            ),
-            "damaged": damaged,
+            "handed": [as_evidence(handed) for _, handed in epochs],
+            "delivered": damaged,
             # What holds no images loses none.
-            "cut": {"missing": 0, "told": True}
+            "cut_store": {"handed": None, "said": []}
             if costs[0].originals
             else _cut_store(case, answer, store, root),
         }
+
+
+def measure(case: Case, evidence: Evidence) -> dict[str, Any]:
+    """What was handed out of three stores, beside the photographs that were delivered."""
+    photographs = _photographs(case)
+    labels = photographs.labels
+    founds = [find(epoch, photographs) for epoch in evidence["handed"]]
+    return {
+        "epochs": [audit(found, labels) for found in founds],
+        "changed": changed_flips(*founds, len(labels)),
+        "mirrored": float(np.mean([found.mirrored.mean() for found in founds])),
+        "mixed": min(map(mixed_batches, founds)),
+        "damaged": _damaged(photographs.first(TRIED), evidence["delivered"]),
+        "cut": _cut(photographs, evidence["cut_store"]),
+    }
 
 
 def _ms_an_image(seconds: float, images: int, short: dict[str, Any]) -> float:
@@ -361,45 +407,65 @@ def _iterable(batches: Any) -> Any:
     return batches
 
 
+# Among the files of the third delivery, the damaged ones.
+HALF, NO_PHOTOGRAPH = 5, TRIED + 1
+
+
 def _damaged_photographs(case: Case, answer: Answer, root: Path) -> dict[str, Any]:
     """A delivery in which one file is cut in half, and another one holds no photograph.
+
+    Returns:
+        stopped: the error of a `prepare` that did not survive it, or "".
+        left_out: names of the files that it says it left out.
+        handed: an epoch of this store, None where there is none.
+        images, seconds: that the epoch handed out, and its processor time.
+    """
+    photographs = _photographs(case)
+    files, labels = photographs.files, photographs.labels
+    bad = [files[TRIED][: len(files[TRIED]) // 2], b"<html>404 Not Found</html>"]
+    contents = [*files[:HALF], bad[0], *files[HALF:TRIED], bad[1]]
+    paths = write(contents, root / "damaged")
+    numbers = np.concatenate([labels[:HALF], [0], labels[HALF:TRIED], [0]]).astype(np.int64)
+    store = root / "damaged-store"
+    try:
+        left_out = deliver(case, answer, paths, numbers, store)
+        cost, handed = _run(case, answer, root / "damaged", store)
+    except AnswerError:
+        raise
+    except Exception as error:  # whatever a decoder raises
+        stopped = type(error).__name__
+        return {"stopped": stopped, "left_out": [], "handed": None, "images": 0, "seconds": 0.0}
+    return {
+        "stopped": "",
+        "left_out": sorted({Path(name).name for name in left_out}),
+        "handed": as_evidence(handed),
+        "images": cost.images,
+        "seconds": cost.seconds,
+    }
+
+
+def _damaged(sound: Photographs, delivered: Evidence) -> dict[str, Any]:
+    """What is wrong with a delivery of sound photographs and damaged files.
 
     Returns:
         stopped: the error of a `prepare` that did not survive it, or "".
         untold: damaged files that are missing from its list.  accused: sound files on it.
         lost: sound photographs that the store then does not hand out.  mislabelled: images with
             another photograph's label.  foreign: images that show none.
-        images, seconds: that an epoch of this store handed out, and its processor time.
     """
-    photographs = _photographs(case)
-    files, labels = photographs.files, photographs.labels
-    bad = [files[TRIED][: len(files[TRIED]) // 2], b"<html>404 Not Found</html>"]
-    contents = [*files[:5], bad[0], *files[5:TRIED], bad[1]]
-    kept = [*range(5), *range(6, TRIED + 1)]
-    paths = write(contents, root / "damaged")
-    numbers = np.concatenate([labels[:5], [0], labels[5:TRIED], [0]]).astype(np.int64)
-    broken = {path for place, path in enumerate(paths) if place not in kept}
-    result: dict[str, Any] = {"stopped": "", "untold": 0, "accused": 0}
-    result |= {"lost": 0, "mislabelled": 0, "foreign": 0, "images": 0, "seconds": 0.0}
-    store = root / "damaged-store"
-    try:
-        left_out = set(deliver(case, answer, paths, numbers, store))
-        cost, handed = _run(case, answer, root / "damaged", store)
-    except AnswerError:
-        raise
-    except Exception as error:  # whatever a decoder raises
-        return result | {"stopped": type(error).__name__}
-    found = find(handed.images, photographs.first(TRIED))
-    faults = audit(handed, found, labels[:TRIED])
-    names = {Path(name).name for name in left_out}
-    return result | {
-        "untold": sum(Path(path).name not in names for path in broken),
-        "accused": len(names - {Path(path).name for path in broken}),
+    if delivered["handed"] is None:
+        nothing = dict.fromkeys(("untold", "accused", "lost", "mislabelled", "foreign"), 0)
+        return {"stopped": delivered["stopped"] or "an error", **nothing}
+    faults = audit(find(delivered["handed"], sound), sound.labels)
+    broken = {f"{number:05d}.jpg" for number in (HALF, NO_PHOTOGRAPH)}
+    names = set(delivered["left_out"])
+    return {
+        "stopped": "",
+        "untold": len(broken - names),
+        "accused": len(names - broken),
         "lost": faults["missing"],
         "mislabelled": faults["mislabelled"],
         "foreign": faults["foreign"],
-        "images": cost.images,
-        "seconds": cost.seconds,
     }
 
 
@@ -407,15 +473,14 @@ def _cut_store(case: Case, answer: Answer, store: Path, root: Path) -> dict[str,
     """An epoch of a copied store whose largest file ended at 60 %.
 
     Returns:
-        missing: photographs that did not arrive, or not as they were.
-        told: True where a warning names that number, or an error stopped the epoch.
+        handed: the epoch; None where an error stopped it.
+        said: numbers in its warnings.
     """
-    photographs = _photographs(case)
     copy = root / "cut"
     shutil.copytree(store, copy)
     inside = [path for path in copy.rglob("*") if path.is_file()]
     if not inside:
-        return {"missing": 0, "told": False}
+        return {"handed": None, "said": []}
     largest = max(inside, key=lambda path: (path.stat().st_size, str(path)))
     with open(largest, "r+b") as file:
         file.truncate(int(0.6 * largest.stat().st_size))
@@ -426,13 +491,25 @@ def _cut_store(case: Case, answer: Answer, store: Path, root: Path) -> dict[str,
         except AnswerError:
             raise
         except Exception:  # a loud failure, whatever its type
-            return {"missing": 0, "told": True}
-    faults = audit(handed, find(handed.images, photographs), photographs.labels)
-    missing = faults["missing"] + faults["foreign"]
+            return {"handed": None, "said": []}
     said = {
         int(digits) for warning in caught for digits in re.findall(r"\d+", str(warning.message))
     }
-    return {"missing": missing, "told": faults["missing"] in said}
+    return {"handed": as_evidence(handed), "said": sorted(said)}
+
+
+def _cut(photographs: Photographs, cut_store: Evidence) -> dict[str, Any]:
+    """What a store that was cut off has lost.
+
+    Returns:
+        missing: photographs that did not arrive, or not as they were.
+        told: True where a warning names that number, or an error stopped the epoch.
+    """
+    if cut_store["handed"] is None:
+        return {"missing": 0, "told": True}
+    faults = audit(find(cut_store["handed"], photographs), photographs.labels)
+    missing = faults["missing"] + faults["foreign"]
+    return {"missing": missing, "told": faults["missing"] in cut_store["said"]}
 
 
 def _run(
@@ -716,6 +793,7 @@ CHECKS = [
         collect=collect,
         judge=judge,
         untouched=untouched,
+        measure=measure,
         seconds=4,
     ),
 ]

@@ -13,6 +13,7 @@ import numpy as np
 
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
+from grader.checks.evidence import pack, unpack_like
 from grader.checks.verdict import number
 from grader.datasets import Images
 from grader.instruments.memory import MB, MemoryUse, gradient_error, measure_memory
@@ -93,8 +94,12 @@ def _inputs(case: Case, images: np.ndarray) -> Any:
     return case.fw.from_images(images / 255.0, case.device)
 
 
-def _kept_by_a_look(case: Case, classes: int, x: Any, y: Any) -> int:
-    model = _network(case, classes)
+@lru_cache(maxsize=4)
+def _kept_by_a_look(case: Case) -> int:
+    """Bytes that one look at the unseen images leaves behind when all of it is kept."""
+    unseen = _images(case, "validation", N_UNSEEN)
+    x, y = _inputs(case, unseen.images), case.fw.from_labels(unseen.labels.copy(), case.device)
+    model = _network(case, len(unseen.classes))
     use, _look = measure_memory(
         case.fw, model, lambda: case.fw.look_with_gradient(model, x, y), given=[x, y]
     )
@@ -103,9 +108,7 @@ def _kept_by_a_look(case: Case, classes: int, x: Any, y: Any) -> int:
 
 def rise_with_a_step(case: Case) -> float:
     """What one look at the unseen images leaves behind when all of it is kept, in MB."""
-    unseen = _images(case, "validation", N_UNSEEN)
-    x, y = _inputs(case, unseen.images), case.fw.from_labels(unseen.labels, case.device)
-    return _kept_by_a_look(case, len(unseen.classes), x, y) / MB
+    return _kept_by_a_look(case) / MB
 
 
 @lru_cache(maxsize=4)
@@ -124,22 +127,19 @@ def _control(case: Case) -> dict[str, Any]:
     )  # fmt: skip
     return {
         "peak": use.peak,
-        "kept": _kept_by_a_look(case, len(seen.classes), x, y),
         "losses": losses,
         "before": before,
         "after": fw.get_state(model),
     }
 
 
-@lru_cache(maxsize=8)
-def _whole(case: Case, n: int) -> dict[str, Any]:
-    """A batch of three kinds, one after the other, and an image of a fourth; and its gradient.
+def _mixed(case: Case, n: int) -> Images:
+    """A batch of three kinds, one after the other, and an image of a fourth.
 
     The last image is like no other, so that its weight shows wherever it is left alone, and three
     kinds lead away from the fourth, so that the gradient is long beside what rounding does to it.
     """
-    fw, some = case.fw, _images(case, "train", N_TRAIN)
-    assert fw is not None
+    some = _images(case, "train", N_TRAIN)
     rng = np.random.default_rng([case.seed % 2**32, 52])
     *kinds, last = rng.permutation(np.unique(some.labels))[:4]
     counts = [len(part) for part in np.array_split(np.arange(n - 1), len(kinds))]
@@ -149,17 +149,22 @@ def _whole(case: Case, n: int) -> dict[str, Any]:
             for kind, count in zip([*kinds, last], [*counts, 1], strict=True)
         ]
     )
-    images, labels = some.images[rows], some.labels[rows]
-    model = _network(case, len(some.classes))
-    x, y = _inputs(case, images), fw.from_labels(labels.copy(), case.device)
+    return some.pick(rows)
+
+
+@lru_cache(maxsize=8)
+def _whole(case: Case, n: int) -> dict[str, Any]:
+    """The gradient of a batch at once, and what it takes."""
+    fw, batch = case.fw, _mixed(case, n)
+    assert fw is not None
+    model = _network(case, len(batch.classes))
+    x, y = _inputs(case, batch.images), fw.from_labels(batch.labels.copy(), case.device)
     use, _ = measure_memory(fw, model, lambda: fw.whole_gradient(model, x, y), given=[x, y])
     fw.clear_gradient(model)
     return {
-        "images": images,
-        "labels": labels,
         "peak": use.peak,
         "operations": len(use.live),
-        "gradient": fw.loss_gradients(model, x, labels),
+        "gradient": fw.loss_gradients(model, x, batch.labels),
     }
 
 
@@ -168,8 +173,9 @@ def _full_collections() -> int:
 
 
 def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
-    """A training of 8 steps, its bytes counted, beside one that keeps numbers only."""
+    """A training of 8 steps, its bytes counted: where it has led, and what it told."""
     fw = case.fw
+    assert fw is not None
     for name, form in (
         ("prepare", "prepare(images)"),
         ("train", "train(model, data, labels, order, unseen, unseen_labels)"),
@@ -177,39 +183,30 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
         if not callable(getattr(answer, name)):
             raise AnswerError(f"`{name}` is not a function; give `{form}`.")
     seen, unseen = _images(case, "train", N_TRAIN), _images(case, "validation", N_UNSEEN)
-    order, control = _order(case, seen.labels), _control(case)
+    order, kept = _order(case, seen.labels), _kept_by_a_look(case)
     x, y = _inputs(case, unseen.images), fw.from_labels(unseen.labels.copy(), case.device)
 
     use, losses, after, data = _trained(case, answer.prepare, answer.train, seen, order, x, y)
     values = _numbers(fw, losses)
     del losses
-    growth = use.growth / control["kept"]
+    growth = use.growth / kept
     between = use.floor
     if growth <= GROWS.limit and data["bytes"] + between <= HELD.limit * seen.images.nbytes:
         # What passes so far may hold its images as NumPy's arrays, which the ledger does not see.
         traced, *_ = _trained(case, answer.prepare, answer.train, seen, order, x, y, traced=True)
         if len(traced.arrays):
             between = max(between, float(traced.arrays[len(traced.arrays) // 2 :].min()))
-    before, goal = control["before"], control["after"]
+    before = fw.get_state(_network(case, len(seen.classes)))
     if [a.shape for a in after] != [a.shape for a in before]:
         raise AnswerError("`train` changed the shapes of the weights; train the model it is given.")
     evidence = {
-        "growth": growth,
-        "rise": use.growth / MB,
-        "look": control["kept"] / MB,
-        "data": data["bytes"] / seen.images.nbytes,
-        "held": (data["bytes"] + between) / seen.images.nbytes,
-        "peak": use.peak / MB,
-        "peak_times": use.peak / control["peak"],
+        "growth_bytes": use.growth,
+        "data_bytes": data["bytes"],
+        "between_bytes": between,
+        "peak_bytes": use.peak,
         "collected": data["collections"] >= STEPS // 4,
-        "entered": int(use.images.sum()),
-        "told": len(values),
-        "told_error": _told_error(values, control["losses"]),
-        "told_numbers": bool(np.isfinite(values).all()),
-        "told_one": bool(len(values) and (values == values[0]).all()),
-        "still": sum(np.array_equal(a, b) for a, b in zip(after, before, strict=True)),
-        "arrays": len(after),
-        "way": _way(before, after, goal),
+        "losses": values,
+        "after": [pack(a) for a in after],
         "untouched": False,
     }
     if growth > GROWS.limit and not evidence["collected"]:
@@ -218,6 +215,32 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
         )
         evidence["untouched"] = data["bytes"] == sick_data["bytes"] and _same_course(use, sick)
     return evidence
+
+
+def measure_repair(case: Case, evidence: Evidence) -> dict[str, Any]:
+    """Weights, losses and bytes beside those of a training that keeps numbers only."""
+    control, kept = _control(case), _kept_by_a_look(case)
+    images = _images(case, "train", N_TRAIN).images.nbytes
+    before, goal = control["before"], control["after"]
+    after = unpack_like(evidence["after"], before)
+    values = np.asarray(evidence["losses"], dtype=np.float64)
+    data, peak = evidence["data_bytes"], evidence["peak_bytes"]
+    return {
+        "growth": evidence["growth_bytes"] / kept,
+        "rise": evidence["growth_bytes"] / MB,
+        "look": kept / MB,
+        "data": data / images,
+        "held": (data + evidence["between_bytes"]) / images,
+        "peak": peak / MB,
+        "peak_times": peak / control["peak"],
+        "told": len(values),
+        "told_error": _told_error(values, control["losses"]),
+        "told_numbers": bool(np.isfinite(values).all()),
+        "told_one": bool(len(values) and (values == values[0]).all()),
+        "still": sum(np.array_equal(a, b) for a, b in zip(after, before, strict=True)),
+        "arrays": len(after),
+        "way": _way(before, after, goal),
+    }
 
 
 def _trained(
@@ -423,7 +446,7 @@ def _is_told(evidence: Evidence) -> Finding:
 
 
 def collect_fit(case: Case, answer: Answer) -> dict[str, Any]:
-    """The gradient of two batches, and the bytes that it took, beside the whole batch at once."""
+    """The gradient of two batches, and the bytes and operations that it took."""
     fw = case.fw
     for name, form in (
         ("build_model", "build_model(classes)"),
@@ -450,27 +473,18 @@ def collect_fit(case: Case, answer: Answer) -> dict[str, Any]:
                 "their order."
             )
         fw.set_state(model, state)
-        batches = [_batch(case, answer, model, n) for n in (EVEN_BATCH, RAGGED_BATCH)]
+        tried = [_batch(case, answer, model, n) for n in (EVEN_BATCH, RAGGED_BATCH)]
     if not all(np.array_equal(a, b) for a, b in zip(fw.get_state(model), state, strict=True)):
         raise AnswerError("`gradient` changed the weights; give the gradient only.")
-    return {
-        "batches": batches,
-        "untouched": all(
-            abs(b["share"] - 1) < 0.03
-            and b["operations"] < SAME_OPERATIONS
-            and b["error"] < 1e-4
-            and not b["collected"]
-            for b in batches
-        ),
-    }
+    return {"tried": tried}
 
 
 def _batch(case: Case, answer: Answer, model: Any, n: int) -> dict[str, Any]:
     """One batch: its gradient, and what it took."""
-    fw, whole = case.fw, _whole(case, n)
+    fw, batch = case.fw, _mixed(case, n)
     assert fw is not None
-    x = _inputs(case, whole["images"])
-    y = fw.from_labels(whole["labels"].copy(), case.device)
+    x = _inputs(case, batch.images)
+    y = fw.from_labels(batch.labels.copy(), case.device)
     fw.set_seed(case.seed)
     fw.clear_gradient(model)
     collections = _full_collections()
@@ -481,22 +495,51 @@ def _batch(case: Case, answer: Answer, model: Any, n: int) -> dict[str, Any]:
     except ValueError as error:
         raise AnswerError(f"From `gradient`, {error}.") from None
     fw.clear_gradient(model)
+    return {
+        "entered": int(use.images.sum()),
+        "peak_bytes": use.peak,
+        "operations": len(use.live),
+        "collected": collections >= 1,
+        "gradient": [pack(g) for g in found],
+    }
+
+
+def measure_fit(case: Case, evidence: Evidence) -> dict[str, Any]:
+    """What was handed over of both batches, beside the whole batch at once."""
+    pairs = zip((EVEN_BATCH, RAGGED_BATCH), evidence["tried"], strict=True)
+    return {"batches": [_beside_the_whole(case, n, tried) for n, tried in pairs]}
+
+
+def _beside_the_whole(case: Case, n: int, tried: Evidence) -> dict[str, Any]:
+    whole = _whole(case, n)
+    found = unpack_like(tried["gradient"], whole["gradient"])
     error, length = gradient_error(found, whole["gradient"])
     without = sum(g.any() and not f.any() for f, g in zip(found, whole["gradient"], strict=True))
     return {
         "images": n,
-        "entered": int(use.images.sum()),
-        "peak": use.peak / MB,
+        "entered": tried["entered"],
+        "peak": tried["peak_bytes"] / MB,
         "whole": whole["peak"] / MB,
-        "share": use.peak / whole["peak"],
-        "operations": len(use.live) / whole["operations"],
-        "collected": collections >= 1,
+        "share": tried["peak_bytes"] / whole["peak"],
+        "operations": tried["operations"] / whole["operations"],
+        "collected": tried["collected"],
         "error": WORST if without else min(error, WORST),
         "length": min(length, WORST),
         "numbers": bool(all(np.isfinite(f).all() for f in found)),
         "without": int(without),
         "arrays": len(found),
     }
+
+
+def untouched_fit(evidence: Evidence) -> bool:
+    """The starter: the right gradient, with the bytes and the operations of the whole batch."""
+    return all(
+        abs(b["share"] - 1) < 0.03
+        and b["operations"] < SAME_OPERATIONS
+        and b["error"] < 1e-4
+        and not b["collected"]
+        for b in evidence["batches"]
+    )
 
 
 def judge_fit(case: Case, evidence: Evidence) -> list[Finding]:
@@ -610,6 +653,7 @@ CHECKS = [
         collect=collect_repair,
         judge=judge_repair,
         untouched=lambda evidence: bool(evidence["untouched"]),
+        measure=measure_repair,
         seconds=3,
     ),
     Check(
@@ -618,7 +662,8 @@ CHECKS = [
         takes=("build_model", "gradient"),
         collect=collect_fit,
         judge=judge_fit,
-        untouched=lambda evidence: bool(evidence["untouched"]),
+        untouched=untouched_fit,
+        measure=measure_fit,
         seconds=2,
     ),
 ]

@@ -9,16 +9,24 @@ import numpy as np
 
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
+from grader.checks.evidence import pack, unpack
 from grader.checks.verdict import number
+from grader.datasets import Images
 from grader.instruments.replicas import (
+    Move,
     ReplicasWait,
-    measure_gradients,
+    ReplicaWork,
+    UsedGradient,
+    count_work,
+    gradients_of,
     measure_replicas,
+    moves_of,
     run_evaluation,
     run_training,
     steps_of,
     value_of,
     weights_apart,
+    work_of,
 )
 
 KINDS, SIZE = (0, 2, 5, 7), 16
@@ -99,7 +107,7 @@ def apart_at_the_end(case: Case) -> float:
 
 
 def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
-    """What the replicas did, and three of their steps beside those of one process."""
+    """What the replicas did: how far apart, with which images, and where three steps have led."""
     images, labels, classes = _draw(case, N_TRAIN)
 
     def run(train: Any) -> list[Any]:
@@ -129,13 +137,42 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
             "No image went through a model of `build_model` in a replica; train such a model, and "
             "return it."
         ) from None
-    gradients = measure_gradients(case.fw, runs, images, labels, rate=RATE, classes=classes) if (
-        _together(measured.apart) and not measured.foreign
-    ) else []  # fmt: skip
-    evidence = {
+    evidence: dict[str, Any] = {
         "apart": measured.apart,
+        "work": [{"place": one.place, "steps": one.steps} for one in work_of(runs)],
+        "moves": [],
+        "untouched": False,
+    }
+    if _together(measured.apart) and not measured.foreign:
+        evidence["moves"] = [
+            {"before": pack(move.before), "afters": [pack(after) for after in move.afters]}
+            for move in moves_of(runs)
+        ]
+    if len(measured.shares) == 2 and measured.apart.min() > 0.3 and (measured.times == 2).all():
+        sick = run(answer.sick_train)
+        evidence["untouched"] = all(_same(a, b) for a, b in zip(runs, sick, strict=True))
+    return evidence
+
+
+def measure_repair(case: Case, evidence: Evidence) -> dict[str, Any]:
+    """Count who trained on what, and compare the steps with the gradients of these images."""
+    images, labels, classes = _draw(case, N_TRAIN)
+    work = [
+        ReplicaWork(one["place"], [np.asarray(step, dtype=np.int64) for step in one["steps"]])
+        for one in evidence["work"]
+    ]
+    apart = np.asarray(evidence["apart"], dtype=np.float64)
+    measured = count_work(work, len(labels), EPOCHS, apart)
+    gradients: list[UsedGradient] = []
+    if evidence["moves"] and _together(apart) and not measured.foreign:
+        moves = [
+            Move(unpack(move["before"]), [unpack(after) for after in move["afters"]])
+            for move in evidence["moves"]
+        ]
+        gradients = gradients_of(case.fw, work, moves, images, labels, rate=RATE, classes=classes)
+    return {
         "shares": measured.shares,
-        "replicas": sum(bool(r.calls) for r in runs),
+        "replicas": len(work),
         "not_once": measured.not_once,
         "never": int((measured.times == 0).sum()),
         "foreign": measured.foreign,
@@ -145,12 +182,7 @@ def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
         "errors": [g.error for g in gradients],
         "repeated": measured.repeated,
         "n": len(labels),
-        "untouched": False,
     }
-    if len(measured.shares) == 2 and measured.apart.min() > 0.3 and (measured.times == 2).all():
-        sick = run(answer.sick_train)
-        evidence["untouched"] = all(_same(a, b) for a, b in zip(runs, sick, strict=True))
-    return evidence
 
 
 def _together(apart: np.ndarray) -> bool:
@@ -288,27 +320,37 @@ def _order(evidence: Evidence) -> Finding:
     )
 
 
-def _metric_set(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    """Images, labels and a network's weights, which recognises the images that it is to."""
-    drawn = case.draw_kinds("validation", N_METRIC + 20, SIZE, KINDS).take(N_METRIC)
-    images, classes = drawn.standardised(), len(drawn.classes)
-    weights = case.fw.fresh_weights(SIZE, classes, seed=case.seed % 2**20)
-    said = case.fw.logits_at(weights, images, classes=classes).argmax(axis=1)
+def _metric_images(case: Case) -> Images:
+    return case.draw_kinds("validation", N_METRIC + 20, SIZE, KINDS).take(N_METRIC)
+
+
+def _recognised(case: Case, n: int) -> tuple[np.ndarray, np.random.Generator]:
+    """Which of `n` images are to be recognised, bool (n,), and the generator that decided it."""
     rng = np.random.default_rng([case.seed % 2**32, 47])
-    right = np.zeros(len(images), dtype=bool)
-    quarters = np.array_split(np.arange(len(images)), len(RIGHT_OF_QUARTER))
+    right = np.zeros(n, dtype=bool)
+    quarters = np.array_split(np.arange(n), len(RIGHT_OF_QUARTER))
     for quarter, count in zip(quarters, RIGHT_OF_QUARTER, strict=True):
         # More of even places than of odd ones, and more of the first half of a batch; the same
         # places for every seed, so that what is forgotten is missed by as much.
         order = sorted(
             quarter,
             key=lambda i: (
-                i not in (0, len(images) - 1),
+                i not in (0, n - 1),
                 i % 2 + (i % BATCH_METRIC >= BATCH_METRIC // 2),
             ),
         )
         right[order[:count]] = True
     right ^= rng.random() < 0.5
+    return right, rng
+
+
+def _metric_set(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """Images, labels and a network's weights, which recognises the images that it is to."""
+    drawn = _metric_images(case)
+    images, classes = drawn.standardised(), len(drawn.classes)
+    weights = case.fw.fresh_weights(SIZE, classes, seed=case.seed % 2**20)
+    said = case.fw.logits_at(weights, images, classes=classes).argmax(axis=1)
+    right, rng = _recognised(case, len(images))
     wrong = (said + rng.integers(1, classes, len(said))) % classes
     return images, np.where(right, said, wrong), weights, classes
 
@@ -335,15 +377,13 @@ def collect_metric(case: Case, answer: Answer) -> dict[str, Any]:
             f"`evaluate` returned {values[int(np.argmin(np.isfinite(values)))]} in a replica; "
             "return the accuracy as a number between 0 and 1."
         )
-    truth = float((case.fw.logits_at(weights, images, classes=classes).argmax(1) == labels).mean())
     evidence = {
         "values": values,
-        "truth": truth,
-        "n": len(labels),
         "entered": [n for one in said for n in one.entered],
         "waits": max(one.waits for one in said),
         "untouched": False,
     }
+    truth = float(_recognised(case, len(labels))[0].mean())
     # The sick program is 11 images off, and all images enter.
     off = max(abs(v - truth) for v in values) * len(labels)
     if off > 5 and sum(evidence["entered"]) >= len(labels):
@@ -358,7 +398,8 @@ def collect_metric(case: Case, answer: Answer) -> dict[str, Any]:
 
 def judge_metric(case: Case, evidence: Evidence) -> list[Finding]:
     """Four gates: all images, the exact number, shared, without waiting at every batch."""
-    values, truth, n = evidence["values"], evidence["truth"], evidence["n"]
+    n = len(_metric_images(case))
+    values, truth = evidence["values"], float(_recognised(case, n)[0].mean())
     off = [abs(value - truth) * n for value in values]
     worst, total = int(np.argmax(off)), sum(evidence["entered"])
     busiest = max(evidence["entered"]) / n
@@ -482,6 +523,7 @@ CHECKS = [
         collect=collect_repair,
         judge=judge_repair,
         untouched=lambda evidence: bool(evidence["untouched"]),
+        measure=measure_repair,
         seconds=4,
     ),
     Check(
