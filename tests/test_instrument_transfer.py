@@ -17,6 +17,7 @@ from grader.instruments.transfer import (
     Change,
     draw_change,
     draw_tuning,
+    fit_head,
     measure_change,
     measure_probe,
     say_change,
@@ -85,6 +86,9 @@ def test_a_probe_reads_what_is_there_and_nothing_else():
     probe = measure_probe(features, labels, unseen, unseen_labels)
     assert probe.accuracy > 0.95
     assert probe.weights.shape == (5, 3)
+    weights, biases = fit_head(features, labels)
+    assert np.array_equal(weights, probe.weights)
+    assert np.array_equal(biases, probe.biases)
     assert ((unseen @ probe.weights + probe.biases).argmax(axis=1) == unseen_labels).mean() > 0.95
     noise = measure_probe(rng.normal(size=(90, 5)), labels, unseen * 0, unseen_labels)
     assert noise.accuracy < 0.5

@@ -141,14 +141,28 @@ def measure_probe(
 
     The regression is scikit-learn's, with its usual penalty.
     """
+    model = _regression(features, labels)
+    accuracy = model.score(np.asarray(unseen, np.float64), unseen_labels)
+    return Probe(*_as_layer(model), float(accuracy))
+
+
+def fit_head(features: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (F, K) and biases (K,) of the probe that `measure_probe` fits, without unseen ones.
+
+    Args:
+        features, labels: as there.
+    """
+    return _as_layer(_regression(features, labels))
+
+
+def _regression(features: np.ndarray, labels: np.ndarray) -> Any:
     from sklearn.linear_model import LogisticRegression
 
-    model = LogisticRegression(max_iter=2000)
-    model.fit(np.asarray(features, np.float64), labels)
-    accuracy = model.score(np.asarray(unseen, np.float64), unseen_labels)
-    return Probe(
-        model.coef_.T.astype(np.float32), model.intercept_.astype(np.float32), float(accuracy)
-    )
+    return LogisticRegression(max_iter=2000).fit(np.asarray(features, np.float64), labels)
+
+
+def _as_layer(model: Any) -> tuple[np.ndarray, np.ndarray]:
+    return model.coef_.T.astype(np.float32), model.intercept_.astype(np.float32)
 
 
 def draw_change(change: Change, accuracies: Mapping[str, float], guessing: float) -> Figure:

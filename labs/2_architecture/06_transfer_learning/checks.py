@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -11,11 +13,12 @@ import numpy as np
 
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
+from grader.checks.evidence import EvidenceError
 from grader.checks.verdict import number
 from grader.datasets import Images
 from grader.datasets.grain import add_grain
-from grader.datasets.letters import paint_letters
-from grader.instruments.transfer import Probe, measure_change, measure_probe
+from grader.datasets.letters import LETTERS, paint_letters
+from grader.instruments.transfer import fit_head, measure_change, measure_probe
 
 OLD, NEW = range(6), range(6, 10)  # letters that the backbone knows, and letters to be learned
 SIZE, WIDTH, GRAIN = 16, 12, 60
@@ -56,13 +59,22 @@ TUNED = Threshold("fine-tuned, share of the way from guessing to frozen features
 BETTER = Threshold("accuracy above that from scratch, points", 5, "at least")
 
 
+class Head(NamedTuple):
+    """A dense layer on F features: weights (F, K), biases (K,)."""
+
+    weights: np.ndarray
+    biases: np.ndarray
+
+
 class Shelf(NamedTuple):
-    """A pre-trained backbone, and what it was asked."""
+    """A pre-trained backbone, the head that it was trained with, and one for the new letters.
+
+    `cost` are its multiply-adds with a head, for one image.
+    """
 
     backbone: list[np.ndarray]
-    old_head: Probe
-    known: float
-    frozen: Probe
+    old_head: Head
+    new_head: Head
     cost: int
 
 
@@ -86,17 +98,32 @@ def _known(case: Case) -> Images:
     return _photographs(case, "test", N_KNOWN, "old, unseen", OLD)
 
 
+def unseen_images(case: Case) -> Images:
+    """Unseen photographs of new letters, `N_ASKED` of ten letters' worth, then of old ones."""
+    asked, known = _asked(case), _known(case)
+    return Images(
+        np.concatenate([asked.images, known.images]),
+        np.concatenate([asked.labels + len(OLD), known.labels]),
+        LETTERS,
+    )
+
+
 def _as_on_the_card(case: Case, images: Images) -> Any:
     assert case.fw is not None
     return case.fw.from_images((images.images / 255 - MEAN) / SCALE, case.device)
 
 
-@lru_cache(maxsize=4)
 def _shelf(case: Case) -> Shelf:
+    """The same for both checks, whatever unseen images they were handed."""
+    return _pretrained(replace(case, handed_in=None))
+
+
+@lru_cache(maxsize=4)
+def _pretrained(case: Case) -> Shelf:
     """Pre-train as the notebook does; kept, because it depends on the case alone."""
     fw = case.fw
     assert fw is not None
-    old, new, asked = _photographs(case, "train", N_OLD, "old", OLD), _new(case), _asked(case)
+    old, new = _photographs(case, "train", N_OLD, "old", OLD), _new(case)
     fw.set_seed(case.seed)
     made = {"width": WIDTH, "device": case.device}
     trained = fw.feature_classifier(SIZE, len(OLD), seed=case.seed, **made)
@@ -110,18 +137,38 @@ def _shelf(case: Case) -> Shelf:
         seed=case.seed,
     )
     *state, weights, biases = fw.get_state(trained)
-    head = weights.T if weights.shape[1] == 2 * WIDTH else weights
-    x, x_asked = _as_on_the_card(case, new), _as_on_the_card(case, asked)
-    backbone = _take(case, state)
-    features = fw.predict(backbone, x)
-    known = _known(case)
+    x = _as_on_the_card(case, new)
     return Shelf(
         backbone=state,
-        old_head=Probe(head, biases, math.nan),
-        known=_right(fw.predict(trained, _as_on_the_card(case, known)), known.labels),
-        frozen=measure_probe(features, new.labels, fw.predict(backbone, x_asked), asked.labels),
+        old_head=_head(weights, biases),
+        new_head=Head(*fit_head(fw.predict(_take(case, state), x), new.labels)),
         cost=fw.multiply_adds(trained, x),
     )
+
+
+def _head(weights: np.ndarray, biases: np.ndarray) -> Head:
+    """A head from its arrays in a state; PyTorch's weights are (K, F)."""
+    return Head(weights.T if weights.shape[1] == 2 * WIDTH else weights, biases)
+
+
+@lru_cache(maxsize=4)
+def _controls(case: Case) -> dict[str, float]:
+    """What the backbone left alone reads of unseen letters, and what it costs.
+
+    Kept, because it depends on the case alone.
+    """
+    fw, shelf = case.fw, _shelf(case)
+    assert fw is not None
+    new, asked, known = _new(case), _asked(case.of_unseen()), _known(case.of_unseen())
+    backbone = _take(case, shelf.backbone)
+    features = fw.predict(backbone, _as_on_the_card(case, new))
+    unseen = fw.predict(backbone, _as_on_the_card(case, asked))
+    named = _read(fw, backbone, _as_on_the_card(case, known), shelf.old_head)
+    return {
+        "known_by_card": _right(named, known.labels),
+        "frozen": measure_probe(features, new.labels, unseen, asked.labels).accuracy,
+        "multiply_adds_of_backbone": shelf.cost,
+    }
 
 
 @lru_cache(maxsize=4)
@@ -129,7 +176,7 @@ def _scratch(case: Case) -> float:
     """Accuracy of the same network trained from scratch on the new letters, mean of some runs."""
     fw = case.fw
     assert fw is not None
-    new, asked = _new(case), _asked(case)
+    new, asked = _new(case), _asked(case.of_unseen())
     outputs = fw.outputs_after_training(
         fw.feature_classifier(SIZE, len(NEW), width=WIDTH, seed=case.seed + 1, device=case.device),
         [_shuffled(case, new, run) for run in range(SCRATCH_RUNS)],
@@ -139,7 +186,7 @@ def _scratch(case: Case) -> float:
         learning_rate=RATE,
         seed=case.seed,
     )
-    return float(np.mean([_right(each, asked.labels) for each in outputs]))
+    return float(np.mean([_right(_named(each), asked.labels) for each in outputs]))
 
 
 def _shuffled(case: Case, images: Images, run: int) -> tuple[Any, np.ndarray]:
@@ -157,9 +204,18 @@ def _take(case: Case, state: list[np.ndarray]) -> Any:
     return backbone
 
 
-def _right(outputs: np.ndarray, labels: np.ndarray) -> float:
-    finite = np.isfinite(outputs).all(axis=1)
-    return float((finite & (outputs.argmax(axis=1) == labels)).mean())
+def _named(outputs: np.ndarray) -> np.ndarray:
+    """Class numbers (N,) from logits (N, K); -1 where not all of them are finite."""
+    return np.where(np.isfinite(outputs).all(axis=1), outputs.argmax(axis=1), -1)
+
+
+def _read(fw: Any, backbone: Any, x: Any, head: Head) -> np.ndarray:
+    """Class numbers (N,) that a backbone gives with a head."""
+    return _named(fw.predict(backbone, x) @ head.weights + head.biases)
+
+
+def _right(named: Any, labels: np.ndarray) -> float:
+    return float((np.asarray(named) == labels).mean())
 
 
 @lru_cache(maxsize=4)
@@ -188,12 +244,17 @@ def arrays_changed(case: Case) -> float:
 
 
 def collect_freeze(case: Case, answer: Answer) -> dict[str, Any]:
+    """Let the learner put a head on the backbone and train it; then ask the model.
+
+    Which arrays it holds, and what it costs, is known only where the model is.
+    """
     fw, shelf = case.fw, _shelf(case)
     assert fw is not None
-    new, known, asked = _new(case), _known(case), _asked(case)
+    new, unseen = _new(case), case.unseen(unseen_images).images
+    asked, known = np.split(unseen, [N_ASKED * len(NEW) // len(LETTERS)])
     x = _preprocessed(answer.preprocess, new.images)
-    x_known = _preprocessed(answer.preprocess, known.images)
-    x_asked = _preprocessed(answer.preprocess, asked.images)
+    x_known = _preprocessed(answer.preprocess, known)
+    x_asked = _preprocessed(answer.preprocess, asked)
 
     def phase_one(build: Any, train: Any, x: Any) -> tuple[Any, Any]:
         backbone = _take(case, shelf.backbone)
@@ -233,11 +294,9 @@ def collect_freeze(case: Case, answer: Answer) -> dict[str, Any]:
         "handed_in_changed": change.arrays_changed,
         "most_moved": change.most_moved,
         "most_drifted": change.most_drifted,
-        "known": _right(_through(fw, fresh, x_known, shelf.old_head), known.labels),
-        "known_by_card": shelf.known,
-        "outputs": fw.predict(model, x_asked),
-        "frozen": shelf.frozen.accuracy,
-        "cost": fw.multiply_adds(model, x) / shelf.cost,
+        "known": _read(fw, fresh, x_known, shelf.old_head),
+        "asked": _named(fw.predict(model, x_asked)),
+        "multiply_adds": fw.multiply_adds(model, x),
     }
 
 
@@ -277,15 +336,13 @@ def _not_found(before: list[np.ndarray], state: list[np.ndarray]) -> list[int]:
     ]
 
 
-def _through(fw: Any, backbone: Any, x: Any, head: Probe) -> np.ndarray:
-    return fw.predict(backbone, x) @ head.weights + head.biases
-
-
 def judge_freeze(case: Case, evidence: Evidence) -> list[Finding]:
     """Five gates: weights as they were, statistics as they were, preprocessing, head, cost."""
-    parity = evidence["known"] / max(evidence["known_by_card"], 1e-9)
+    unseen = _plain(case.of_unseen())
+    known = _right(evidence["known"], _known(unseen).labels)
+    reached = _right(evidence["asked"], _asked(unseen).labels)
+    cost = evidence["multiply_adds"] / evidence["multiply_adds_of_backbone"]
     guessing = 1 / len(NEW)
-    reached = _right(np.asarray(evidence["outputs"]), _asked(_plain(case)).labels)
     return [
         _weights(evidence),
         STATISTICS.finding(
@@ -300,10 +357,10 @@ def judge_freeze(case: Case, evidence: Evidence) -> list[Finding]:
             look_next="In which mode does the backbone run while the head is trained?",
         ),
         PARITY.finding(
-            parity,
-            measured=f"Through your `preprocess`, the backbone reads "
-            f"{100 * evidence['known']:.0f} % of the letters that it knows; through the one on "
-            f"its card, {100 * evidence['known_by_card']:.0f} %.",
+            known / max(evidence["known_by_card"], 1e-9),
+            measured=f"Through your `preprocess`, the backbone reads {100 * known:.0f} % of the "
+            "letters that it knows; through the one on its card, "
+            f"{100 * evidence['known_by_card']:.0f} %.",
             means="It is fed other numbers than it was trained on. With its statistics left "
             "alone, nothing makes up for that.",
             look_next="Compare mean and spread of what `preprocess` returns with what the card's "
@@ -320,8 +377,8 @@ def judge_freeze(case: Case, evidence: Evidence) -> list[Finding]:
             "end, and what is the lowest value that it could reach?",
         ),
         COST.finding(
-            evidence["cost"],
-            measured=f"An image takes {number(evidence['cost'])} times the multiply-adds of the "
+            cost,
+            measured=f"An image takes {number(cost)} times the multiply-adds of the "
             "backbone with one dense layer.",
             means="The letters are read, and paid for with another network beside the backbone.",
             look_next="List what each layer of your model costs.",
@@ -361,57 +418,97 @@ def _plain(case: Case) -> Case:
 
 
 def collect_fine_tune(case: Case, answer: Answer) -> dict[str, Any]:
+    """Let the learner train backbone and head; hand over the weights from before and after."""
     fw, shelf = case.fw, _shelf(case)
     assert fw is not None
-    new, asked, known = _new(case), _asked(case), _known(case)
+    new = _new(case)
     x, y = _as_on_the_card(case, new), fw.from_labels(new.labels, case.device)
 
-    def phase_two(train: Any) -> tuple[Any, Any]:
-        backbone = _take(case, shelf.backbone)
-        model = fw.with_head(backbone, shelf.frozen.weights, shelf.frozen.biases)
+    def phase_two(train: Any) -> list[np.ndarray]:
+        model = fw.with_head(_take(case, shelf.backbone), *shelf.new_head)
+        before = fw.get_state(model)
         fw.set_seed(case.seed)
         train(model, x, y)
-        return backbone, model
+        after: list[np.ndarray] = fw.get_state(model)
+        if [a.shape for a in after] != [b.shape for b in before]:
+            raise AnswerError(
+                "`fine_tune` changed the shapes of the weights; train the model that it is given, "
+                f"with one logit for each of the {len(NEW)} classes."
+            )
+        return after
 
-    backbone, model = phase_two(answer.fine_tune)
-    try:
-        change = measure_change(fw, backbone, shelf.backbone)
-        outputs = fw.predict(model, _as_on_the_card(case, asked))
-    except ValueError:
-        raise AnswerError(
-            "`fine_tune` changed the shapes of the weights; train the model that it is given."
-        ) from None
-    if outputs.shape != (len(asked), len(NEW)):
-        raise AnswerError(
-            f"After `fine_tune` the model gives outputs of shape {outputs.shape} for {len(asked)} "
-            f"images; keep one logit for each of the {len(NEW)} classes."
-        )
+    tuned = phase_two(answer.fine_tune)
     untouched = False
-    if change.most_moved > KEPT.limit:
-        _, sick = phase_two(answer.sick_fine_tune)
-        untouched = _alike(fw.get_state(model), fw.get_state(sick))
-    evidence = {
+    if measure_change(fw, _take(case, tuned[:-2]), shelf.backbone).most_moved > KEPT.limit:
+        untouched = _alike(tuned, phase_two(answer.sick_fine_tune))
+    return {
         "untouched": untouched,
+        "pretrained": _packed([*shelf.backbone, *shelf.old_head]),
+        "tuned": _packed([*tuned[:-2], *_head(*tuned[-2:])]),
+    }
+
+
+def measure_fine_tune(case: Case, evidence: Evidence) -> dict[str, Any]:
+    """Put the weights that were handed over into the network again, and ask that.
+
+    The backbone from before is handed over as well: pre-trained on another machine, it differs.
+
+    Raises:
+        EvidenceError: that backbone was not pre-trained.
+    """
+    fw, shelf, controls = case.fw, _shelf(case), _controls(case)
+    assert fw is not None
+    asked, known = _asked(case.of_unseen()), _known(case.of_unseen())
+    x_known = _as_on_the_card(case, known)
+    *start, weights, biases = _unpacked(evidence["pretrained"], [*shelf.backbone, *shelf.old_head])
+    old_head = Head(weights, biases)
+    known_before = _right(_read(fw, _take(case, start), x_known, old_head), known.labels)
+    if known_before < PARITY.limit * controls["known_by_card"]:
+        raise EvidenceError(
+            f"the backbone from before reads {known_before:.0%} of the letters that it was "
+            "pre-trained on"
+        )
+    *end, weights, biases = _unpacked(evidence["tuned"], [*shelf.backbone, *shelf.new_head])
+    backbone = _take(case, end)
+    change = measure_change(fw, backbone, start)
+    outputs = fw.predict(fw.with_head(backbone, weights, biases), _as_on_the_card(case, asked))
+    measured = {
+        **controls,
         "most_moved": change.most_moved,
         "most_drifted": change.most_drifted,
-        "outputs": outputs,
-        "known": _right(
-            _through(fw, backbone, _as_on_the_card(case, known), shelf.old_head), known.labels
-        ),
-        "known_before": shelf.known,
-        "frozen": shelf.frozen.accuracy,
+        "reached": _right(_named(outputs), asked.labels),
+        "known": _right(_read(fw, backbone, x_known, old_head), known.labels),
+        "known_before": known_before,
         "scratch": math.nan,
     }
-    *before_it, _ = judge_fine_tune(case, evidence)
+    *before_it, _ = judge_fine_tune(case, measured)
     if all(finding.holds for finding in before_it):
-        evidence["scratch"] = _scratch(case)
-    return evidence
+        measured["scratch"] = _scratch(case)
+    return measured
+
+
+def _packed(state: list[np.ndarray]) -> str:
+    """Weights and statistics in one text, a quarter as long as their digits; counters left out."""
+    flat = [a.ravel() for a in state if a.dtype.kind == "f"]
+    return base64.b64encode(np.concatenate(flat).astype("<f4").tobytes()).decode("ascii")
+
+
+def _unpacked(text: Any, like: list[np.ndarray]) -> list[np.ndarray]:
+    """What `_packed` was given, with the shapes and the counters of `like`."""
+    values = np.frombuffer(base64.b64decode(text, validate=True), "<f4").astype(np.float32)
+    sizes = [a.size if a.dtype.kind == "f" else 0 for a in like]
+    if len(values) != sum(sizes):
+        raise EvidenceError(f"there are {len(values)} weights instead of {sum(sizes)}")
+    parts = np.split(values, np.cumsum(sizes)[:-1])
+    return [
+        part.reshape(a.shape) if a.dtype.kind == "f" else a
+        for part, a in zip(parts, like, strict=True)
+    ]
 
 
 def judge_fine_tune(case: Case, evidence: Evidence) -> list[Finding]:
     """Four gates: moved at all, not too far, not worse than frozen, better than from scratch."""
-    guessing = 1 / len(NEW)
-    reached = _right(np.asarray(evidence["outputs"]), _asked(_plain(case)).labels)
+    guessing, reached = 1 / len(NEW), evidence["reached"]
     frozen, scratch, moved = evidence["frozen"], evidence["scratch"], evidence["most_moved"]
     says = f"On unseen photographs the model is right on {100 * reached:.0f} %"
     return [
@@ -473,6 +570,8 @@ CHECKS = [
         collect=collect_freeze,
         judge=judge_freeze,
         untouched=lambda evidence: bool(evidence["untouched"]),
+        unseen=unseen_images,
+        measure=lambda case, evidence: _controls(case),
         seconds=6,
     ),
     Check(
@@ -482,6 +581,8 @@ CHECKS = [
         collect=collect_fine_tune,
         judge=judge_fine_tune,
         untouched=lambda evidence: bool(evidence["untouched"]),
+        measure=measure_fine_tune,
+        measured_inside=False,
         seconds=6,
     ),
 ]
