@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from grader.datasets import LabelsWithheld, UnlabelledImages, bundle, draw
+from grader.datasets import LabelsWithheld, UnlabelledImages, UnseenArrays, bundle, draw
 from grader.errors import ClinicError
 
 IMAGES = draw("tiles", "test", 20, size=8, seed=5)
@@ -36,6 +36,18 @@ def test_labels_that_an_answer_is_to_search_go_along(tmp_path):
     carried = UnlabelledImages(IMAGES.images, IMAGES.classes, IMAGES.labels[::-1])
     bundle.write(tmp_path / "x.npz", {"repair": bundle.without_labels(carried)})
     assert np.array_equal(bundle.read(tmp_path / "x.npz")["repair"].given, IMAGES.labels[::-1])
+
+
+def test_arrays_come_back_by_name_beside_images(tmp_path):
+    arrays = {"folder/a.images": np.zeros(0, np.uint8), "numbers": np.arange(3.0)}
+    sets = {"repair": bundle.without_labels(IMAGES), "files": UnseenArrays(arrays)}
+    bundle.write(tmp_path / "x.npz", sets)
+    read = bundle.read(tmp_path / "x.npz")
+    assert set(read) == {"repair", "files"}
+    assert list(read["files"].arrays) == list(arrays)
+    for name, array in arrays.items():
+        assert read["files"].arrays[name].dtype == array.dtype
+        assert np.array_equal(read["files"].arrays[name], array)
 
 
 def test_whoever_asks_for_labels_is_told_where_they_are():

@@ -9,10 +9,10 @@ from types import ModuleType, SimpleNamespace
 from typing import Any, TypeVar
 
 from grader.checks.verdict import Finding, Threshold, number
-from grader.datasets import Images, LabelsWithheld, UnlabelledImages, draw
+from grader.datasets import Images, LabelsWithheld, UnlabelledImages, UnseenArrays, draw
 
 Answer = SimpleNamespace
-Drawn = TypeVar("Drawn", Images, UnlabelledImages)
+Drawn = TypeVar("Drawn", Images, UnlabelledImages, UnseenArrays)
 
 
 class AnswerError(Exception):
@@ -46,7 +46,7 @@ class Case:
     fw: ModuleType | None = None
     practice_seed: int = 0
     unseen_seed: int | None = None
-    handed_in: UnlabelledImages | None = None
+    handed_in: UnlabelledImages | UnseenArrays | None = None
 
     def draw(self, split: str, n: int, size: int) -> Images:
         """Images of a split ("train", "validation", "test", "field"), uint8 (n, size, size, 3)."""
@@ -66,7 +66,7 @@ class Case:
         """The same circumstances on the practice images."""
         return replace(self, seed=self.practice_seed, unseen_seed=None, handed_in=None)
 
-    def unseen(self, draw: Callable[[Case], Drawn]) -> Drawn | UnlabelledImages:
+    def unseen(self, draw: Callable[[Case], Drawn]) -> Drawn | UnlabelledImages | UnseenArrays:
         """The images that an answer is asked about: drawn by `draw`, or as they were handed in.
 
         Args:
@@ -109,7 +109,8 @@ class Check:
         seconds: expected seconds on two processor cores, said before the check runs.
         when_passed: what a pass says, where it is not about unseen images.
         unseen: (case) -> the labelled images that the answer is asked about, if any. `collect` has
-            them from `case.unseen`, where they have no labels when the answer is graded.
+            them from `case.unseen`, where they have no labels when the answer is graded. Arrays,
+            where it is asked about something else, are handed over as they are.
         measure: (case, evidence) -> more evidence, which is put over what bears the same name: all
             that has to be measured and does not depend on the learner's code, such as controls.
             Where an answer is graded it is run by the grader, away from that code.
@@ -125,7 +126,7 @@ class Check:
     untouched: Callable[[Evidence], bool]
     seconds: float = 3.0
     when_passed: str = ""
-    unseen: Callable[[Case], Images | UnlabelledImages] | None = None
+    unseen: Callable[[Case], Images | UnlabelledImages | UnseenArrays] | None = None
     measure: Callable[[Case, Evidence], dict[str, Any]] | None = None
     measured_inside: bool = True
 

@@ -17,7 +17,7 @@ from grader import frameworks
 from grader.checks import catalogue, display, engine, evidence
 from grader.checks.check import Case, Check
 from grader.checks.verdict import Outcome, number
-from grader.datasets import Images, UnlabelledImages, bundle
+from grader.datasets import Images, UnlabelledImages, UnseenArrays, bundle
 from grader.errors import ClinicError
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class LabSession:
         self.device = device
         self.checks = checks
         self._unseen = False
-        self._handed_in: dict[str, UnlabelledImages] | None = None
+        self._handed_in: dict[str, UnlabelledImages | UnseenArrays] | None = None
         self._hints_given: dict[str, int] = {}
 
     @classmethod

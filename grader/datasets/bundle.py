@@ -1,4 +1,7 @@
-"""Unseen images without their labels: what a kernel is handed while its notebook is graded."""
+"""Unseen images without their labels: what a kernel is handed while its notebook is graded.
+
+Where an answer is asked about something else, such as files, it is handed arrays.
+"""
 
 from __future__ import annotations
 
@@ -61,17 +64,33 @@ class UnlabelledImages:
         return standardise(self.images, like.images)
 
 
-def without_labels(images: Images | UnlabelledImages) -> UnlabelledImages:
+@dataclass(frozen=True, eq=False)
+class UnseenArrays:
+    """What an answer is asked about where that is no one set of images: arrays by name.
+
+    The learner's process sees all of it. What the right answer is stays with the check, which can
+    tell it from `Case.of_unseen`.
+    """
+
+    arrays: Mapping[str, np.ndarray]
+
+
+def without_labels(
+    images: Images | UnlabelledImages | UnseenArrays,
+) -> UnlabelledImages | UnseenArrays:
     """The same images in the same order."""
-    if isinstance(images, UnlabelledImages):
-        return images
-    return UnlabelledImages(images.images, images.classes)
+    if isinstance(images, Images):
+        return UnlabelledImages(images.images, images.classes)
+    return images
 
 
-def write(path: Path, sets: Mapping[str, UnlabelledImages]) -> None:
+def write(path: Path, sets: Mapping[str, UnlabelledImages | UnseenArrays]) -> None:
     """Write named sets to one file: pixels, classes, and labels that are to be looked through."""
     arrays: dict[str, np.ndarray] = {}
     for name, images in sets.items():
+        if isinstance(images, UnseenArrays):
+            arrays |= {f"{name}/{key}": array for key, array in images.arrays.items()}
+            continue
         arrays[f"{name}.images"] = images.images
         arrays[f"{name}.classes"] = np.array(images.classes)
         if images.given is not None:
@@ -80,7 +99,7 @@ def write(path: Path, sets: Mapping[str, UnlabelledImages]) -> None:
         np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
-def read(path: Path) -> dict[str, UnlabelledImages]:
+def read(path: Path) -> dict[str, UnlabelledImages | UnseenArrays]:
     """Read the sets back by name.
 
     Raises:
@@ -89,16 +108,31 @@ def read(path: Path) -> dict[str, UnlabelledImages]:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
-        names = [key.removesuffix(".images") for key in arrays if key.endswith(".images")]
-        return {
-            name: UnlabelledImages(
-                arrays[f"{name}.images"],
-                tuple(map(str, arrays[f"{name}.classes"])),
-                arrays.get(f"{name}.given"),
-            )
-            for name in names
-        }
+        return _images(arrays) | _arrays(arrays)
     except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
         raise ClinicError(
             f"The images handed in for grading cannot be read ({error}); grade again."
         ) from None
+
+
+def _images(arrays: Mapping[str, np.ndarray]) -> dict[str, UnlabelledImages | UnseenArrays]:
+    names = [
+        key.removesuffix(".images") for key in arrays if "/" not in key and key.endswith(".images")
+    ]
+    return {
+        name: UnlabelledImages(
+            arrays[f"{name}.images"],
+            tuple(map(str, arrays[f"{name}.classes"])),
+            arrays.get(f"{name}.given"),
+        )
+        for name in names
+    }
+
+
+def _arrays(arrays: Mapping[str, np.ndarray]) -> dict[str, UnlabelledImages | UnseenArrays]:
+    sets: dict[str, dict[str, np.ndarray]] = {}
+    for key, array in arrays.items():
+        name, is_array, rest = key.partition("/")
+        if is_array:
+            sets.setdefault(name, {})[rest] = array
+    return {name: UnseenArrays(its) for name, its in sets.items()}
