@@ -39,7 +39,9 @@ def test_labels_that_an_answer_is_to_search_go_along(tmp_path):
 
 
 def test_arrays_without_an_image_come_back_by_name_beside_images(tmp_path):
-    numbers = UnseenArrays({"A": np.linspace(0, 1, 7), "B": np.arange(6).reshape(2, 3)})
+    numbers = UnseenArrays(
+        {"A": np.linspace(0, 1, 7), "folder/b.images": np.arange(6).reshape(2, 3)}
+    )
     sets = {"compare": bundle.without_labels(numbers), "repair": bundle.without_labels(IMAGES)}
     bundle.write(tmp_path / "x.npz", sets)
     read = bundle.read(tmp_path / "x.npz")

@@ -249,7 +249,11 @@ def test_numbers_that_are_handed_in_are_not_those_that_the_kernel_can_draw(
     lab, name, tmp_path, monkeypatch
 ):
     monkeypatch.delenv("CNN_CLINIC_LABS", raising=False)
-    graded = new_notebook(metadata={"cnn_clinic": {"lab": lab, "framework": "pytorch"}})
+    check = {"nbgrader": {"grade_id": f"check-{name}", "grade": True, "points": 4}}
+    graded = new_notebook(
+        metadata={"cnn_clinic": {"lab": lab, "framework": "pytorch"}},
+        cells=[new_code_cell("", id="check", metadata=check)],
+    )
     variables = serve(graded, "ada's", tmp_path)
     handed_in = bundle.read(tmp_path / os.path.basename(variables[IMAGES_VARIABLE]))[name]
     kernel = replace(case_of(graded, "ada's"), unseen_seed=None)

@@ -63,7 +63,10 @@ class UnlabelledImages:
 
 @dataclass(frozen=True, eq=False)
 class UnseenArrays:
-    """Numbers that an answer is asked about where no image is; what is true of them is not here.
+    """What an answer is asked about where that is no one set of images: files, windows, numbers.
+
+    The learner's process sees all of it. What the right answer is stays with the check, which can
+    tell it from `Case.of_unseen`.
 
     Attributes:
         arrays: by name.
@@ -117,14 +120,14 @@ def read(path: Path) -> dict[str, Unlabelled]:
 
 
 def _images(arrays: Mapping[str, np.ndarray]) -> dict[str, UnlabelledImages]:
-    names = [key.removesuffix(".images") for key in arrays if key.endswith(".images")]
+    own = [key for key in arrays if "/" not in key and key.endswith(".images")]
     return {
         name: UnlabelledImages(
             arrays[f"{name}.images"],
             tuple(map(str, arrays[f"{name}.classes"])),
             arrays.get(f"{name}.given"),
         )
-        for name in names
+        for name in (key.removesuffix(".images") for key in own)
     }
 
 

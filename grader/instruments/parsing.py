@@ -11,7 +11,7 @@ import io
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -332,14 +332,20 @@ def _standard(pixels: np.ndarray) -> np.ndarray:
 # ---- what was left out ---------------------------------------------------------------------------
 
 
+def lines(left_out: Any) -> Iterator[str]:
+    """Each entry of a list of what was left out, as one text."""
+    entries = left_out.items() if isinstance(left_out, Mapping) else left_out
+    for entry in entries:
+        parts = entry if isinstance(entry, tuple | list) else (entry,)
+        yield " ".join(str(part) for part in parts)
+
+
 def _read_list(left_out: Any, files: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Which files the list names, and for which it has more to say than the name."""
     named, explained = np.zeros(len(files), bool), np.zeros(len(files), bool)
     bases = Counter(file.rsplit("/", 1)[-1] for file in files)
-    entries = left_out.items() if isinstance(left_out, Mapping) else left_out
-    for entry in entries:
-        parts = entry if isinstance(entry, tuple | list) else (entry,)
-        text = " ".join(str(part) for part in parts).replace("\\", "/")
+    for line in lines(left_out):
+        text = line.replace("\\", "/")
         for number, file in enumerate(files):
             base = file.rsplit("/", 1)[-1]
             if file in text or (bases[base] == 1 and base in text):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import tempfile
 from collections import Counter
+from collections.abc import Mapping
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,10 +16,11 @@ from PIL import Image
 
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
+from grader.checks.evidence import EvidenceError
 from grader.checks.verdict import number
-from grader.datasets import exact
+from grader.datasets import UnseenArrays, exact
 from grader.datasets.found import mosaics, write_found
-from grader.instruments.parsing import AS_IT_IS, BLANK, UNKNOWN, Parsing, measure_parsing
+from grader.instruments.parsing import AS_IT_IS, BLANK, UNKNOWN, Parsing, lines, measure_parsing
 
 CAUSES = {
     "labels-scaled": "Divided by 255 together with the pixels, every label lies between 0 and 1. A "
@@ -62,6 +66,9 @@ HIDDEN = (
     ),
     Hidden("sound", 32, 20, 24, 3, "png", {"grey": 2, "transparent": 2, "resized": 4}),
 )
+
+MOST = 4  # images or entries of the list, times the files: more are not handed over
+LONGEST_LINE = 2_000  # characters of an entry that are handed over
 
 # Limits are counts of files, and a right loader has none; see calibration/. The first one is for
 # labels that name one class or none; a class that is absent because files are is counted later.
@@ -129,33 +136,54 @@ def _contents(root: Path) -> dict[str, bytes]:
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
 
 
+def _write(files: Mapping[str, bytes], root: Path) -> None:
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+
+
+def unseen_files(case: Case) -> UnseenArrays:
+    """The bytes of every file, uint8 (B,), by the name of the folder and the path below it."""
+    return UnseenArrays(
+        {
+            f"{hidden.name}/{name}": np.frombuffer(content, np.uint8)
+            for which, hidden in enumerate(HIDDEN)
+            for name, content in _hidden_files(case.seed, which).items()
+        }
+    )
+
+
 def collect_repair(case: Case, answer: Answer) -> dict[str, Any]:
-    """Write each hidden folder, load it, and trace what comes back to the files."""
+    """Write each hidden folder, load it, and hand over what comes back."""
     if not callable(answer.load_folder):
         raise AnswerError(f"`load_folder` is {answer.load_folder!r}; define it as a function.")
-    evidence = {}
-    for which, hidden in enumerate(HIDDEN):
-        files = _hidden_files(case.seed, which)
+    asked = case.unseen(unseen_files).arrays
+    returned = {}
+    for hidden in HIDDEN:
+        files = {
+            name.removeprefix(f"{hidden.name}/"): content.tobytes()
+            for name, content in asked.items()
+            if name.startswith(f"{hidden.name}/")
+        }
         with tempfile.TemporaryDirectory() as place:
             root = Path(place) / hidden.name
-            for name, content in files.items():
-                (root / name).parent.mkdir(parents=True, exist_ok=True)
-                (root / name).write_bytes(content)
-            returned = answer.load_folder(root, hidden.size)
+            _write(files, root)
+            parts = answer.load_folder(root, hidden.size)
             if _contents(root) != files:
                 raise AnswerError(
                     "`load_folder` changed the folder that it read; leave files as they are, and "
                     "return what is left out."
                 )
-            evidence[hidden.name] = _numbers(_trace(case, returned, root, hidden.size))
-    return evidence
+            returned[hidden.name] = _handed_over(case, parts, hidden)
+    return {"returned": returned}
 
 
-def _trace(case: Case, returned: Any, root: Path, size: int) -> Parsing:
-    """Compare what the loader returned with the folder.
+def _handed_over(case: Case, returned: Any, hidden: Hidden) -> dict[str, Any]:
+    """What the loader returned, as data; the pixels as base64 of float32 in rows.
 
     Raises:
-        AnswerError: not three parts, another layout, another number of labels, no list.
+        AnswerError: not three parts, another layout, another number of labels, no list, or far too
+            much of something.
     """
     fw = case.fw
     assert fw is not None
@@ -169,6 +197,7 @@ def _trace(case: Case, returned: Any, root: Path, size: int) -> Parsing:
         x, y = fw.to_numpy(images), fw.to_numpy(labels)
     except (TypeError, ValueError) as error:
         raise AnswerError(f"Images or labels are no tensor: {error}.") from None
+    size, most = hidden.size, MOST * hidden.files
     wanted = fw.to_numpy(fw.from_images(np.zeros((1, size, size, 3), np.float32))).shape[1:]
     if x.ndim != 4 or x.shape[1:] != wanted:
         raise AnswerError(
@@ -184,9 +213,56 @@ def _trace(case: Case, returned: Any, root: Path, size: int) -> Parsing:
         raise AnswerError(
             f"The list of what was left out is {left_out!r}; return pairs of file and reason."
         )
-    if not np.isfinite(x.astype(np.float64)).all():
+    pixels = fw.as_images(images).astype("<f4")
+    if not np.isfinite(pixels).all():
         raise AnswerError("`load_folder` returned images with values that are not finite.")
-    return measure_parsing(root, fw.as_images(images), y, left_out)
+    left = list(islice(lines(left_out), most + 1))
+    if max(len(x), len(left)) > most:
+        raise AnswerError(
+            f"`load_folder` returned {len(x)} images and at least {len(left)} entries of the list "
+            f"for {hidden.files} files; each file is one or the other."
+        )
+    return {
+        "pixels": base64.b64encode(pixels.tobytes()).decode("ascii"),
+        "labels": y,
+        "dtype": str(y.dtype),
+        "left_out": [
+            line[:LONGEST_LINE].encode("utf-8", "replace").decode("utf-8") for line in left
+        ],
+    }
+
+
+def measure_repair(case: Case, evidence: Evidence) -> dict[str, Any]:
+    """Trace what the loader returned to the files, which are written once more."""
+    seed = case.of_unseen().seed
+    traced = {}
+    for which, hidden in enumerate(HIDDEN):
+        with tempfile.TemporaryDirectory() as place:
+            root = Path(place) / hidden.name
+            _write(_hidden_files(seed, which), root)
+            returned = _read(evidence["returned"][hidden.name], hidden)
+            traced[hidden.name] = _numbers(measure_parsing(root, *returned))
+    return {"traced": traced}
+
+
+def _read(returned: Mapping[str, Any], hidden: Hidden) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Images float32 (N, size, size, 3), labels (N,), and the list.
+
+    Raises:
+        EvidenceError: no such labels or list, or too much of something.
+    """
+    pixels = np.frombuffer(base64.b64decode(returned["pixels"], validate=True), "<f4")
+    images = pixels.reshape(-1, hidden.size, hidden.size, 3)
+    dtype, left_out = np.dtype(returned["dtype"]), returned["left_out"]
+    if dtype.kind not in "biuf":
+        raise EvidenceError(f"labels are of type {dtype}")
+    if not isinstance(left_out, list) or not all(isinstance(line, str) for line in left_out):
+        raise EvidenceError("the list of what was left out is not one of texts")
+    if max(len(images), len(left_out)) > MOST * hidden.files:
+        raise EvidenceError("there are far more images or entries than files")
+    if max(map(len, left_out), default=0) > LONGEST_LINE:
+        raise EvidenceError("an entry of the list is too long")
+    return images, np.array(returned["labels"], dtype), left_out
 
 
 def _numbers(parsing: Parsing) -> dict[str, Any]:
@@ -228,13 +304,13 @@ def untouched_repair(evidence: Evidence) -> bool:
         and part["images"] > 0
         and part["seen"] == {"bytes of pixels read as planes of colour": part["images"]}
         and part["silent"] == part["unreadable"]
-        for part in evidence.values()
+        for part in evidence["traced"].values()
     )
 
 
 def judge_repair(case: Case, evidence: Evidence) -> list[Finding]:
     """Five gates: classes, pictures, files, the list, labels."""
-    parts = list(evidence.values())
+    parts = list(evidence["traced"].values())
     return [_told(parts), _strange(parts), _once(parts), _spoken(parts), _labelled(parts)]
 
 
@@ -395,6 +471,9 @@ CHECKS = [
         collect=collect_repair,
         judge=judge_repair,
         untouched=untouched_repair,
+        unseen=unseen_files,
+        measure=measure_repair,
+        measured_inside=False,
         seconds=1,
     ),
 ]

@@ -14,9 +14,10 @@ import numpy as np
 
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
+from grader.checks.evidence import EvidenceError
 from grader.checks.predictions import class_numbers
 from grader.checks.verdict import number
-from grader.datasets import Images
+from grader.datasets import Images, UnseenArrays
 from grader.datasets.archive import archive
 
 SIZE = 12
@@ -38,6 +39,9 @@ ARCHIVES = (
     ((9, 2, 4, 7, 0, 1), (40, 40, 15, 60, 25, 40)),
     ((6, 0, 3, 9), (30, 90, 60, 40)),
 )
+
+# Counts of the classes in the labels that `score` is measured on.
+PROBED = (COUNTS, (9, 11, 13, 500))
 
 CAUSES = {
     "imbalance": "One class is so common that naming it always is right nearly always, and a loss "
@@ -82,7 +86,9 @@ def _sick_split(n: int) -> tuple[np.ndarray, np.ndarray]:
 # ---- the split and the number --------------------------------------------------------------------
 
 
+@lru_cache(maxsize=4)
 def _archives(case: Case) -> list[tuple[Images, np.ndarray]]:
+    """Images and the number of each one's scene. Kept, because it depends on the case alone."""
     drawn = case.draw("train", 2000, SIZE)
     return [
         archive(drawn, classes, counts, copies=0.5, seed=100 * case.seed + i)
@@ -90,23 +96,48 @@ def _archives(case: Case) -> list[tuple[Images, np.ndarray]]:
     ]
 
 
+def unseen_archives(case: Case) -> UnseenArrays:
+    """Archives without their scenes, and labels with what four classifiers say, in no order."""
+    arrays = {}
+    for i, (images, _) in enumerate(_archives(case)):
+        arrays[f"archive {i}/images"] = images.images
+        arrays[f"archive {i}/labels"] = images.labels
+    for i, labels in enumerate(_probe_labels(case)):
+        said = np.stack(list(_probes(labels).values()))
+        arrays[f"score {i}/labels"] = labels
+        arrays[f"score {i}/predicted"] = said[_order(case, i)]
+    return UnseenArrays(arrays)
+
+
 def collect_validation(case: Case, answer: Answer) -> dict[str, Any]:
-    """Split every archive, and score four classifiers whose order is beyond doubt."""
-    splits, scores = [], []
-    for images, _ in _archives(case):
-        splits.append(_indices(answer.split(images.images.copy(), images.labels.copy()), images))
-    for labels in _probe_labels(case):
-        scores.append([_score(answer.score, labels, p) for p in _probes(labels).values()])
-    return {"splits": splits, "scores": scores}
+    """Split every archive, and score classifiers without knowing which is which."""
+    asked = case.unseen(unseen_archives).arrays
+    splits, scored = [], []
+    for i in range(len(ARCHIVES)):
+        images, labels = asked[f"archive {i}/images"], asked[f"archive {i}/labels"]
+        splits.append(_indices(answer.split(images.copy(), labels.copy()), len(images)))
+    for i in range(len(PROBED)):
+        labels, said = asked[f"score {i}/labels"], asked[f"score {i}/predicted"]
+        scored.append([_score(answer.score, labels, predicted) for predicted in said])
+    return {"splits": splits, "scored": scored}
 
 
-def _indices(parts: Any, images: Images) -> dict[str, Any]:
-    """What `split` returned, as lists of positions.
+def measure_validation(case: Case, evidence: Evidence) -> dict[str, Any]:
+    """The scores in the order of `_probes`."""
+    scored = np.asarray(evidence["scored"], np.float64)
+    asked = case.of_unseen()
+    orders = np.stack([_order(asked, i) for i in range(len(PROBED))])
+    if scored.shape != orders.shape:
+        raise EvidenceError(f"there are scores {scored.shape} for classifiers {orders.shape}")
+    return {"scores": np.take_along_axis(scored, np.argsort(orders), axis=1)}
+
+
+def _indices(parts: Any, n: int) -> dict[str, Any]:
+    """What `split` returned for `n` images, as lists of positions.
 
     Raises:
         AnswerError: no pair of index arrays, positions that do not exist, or an empty part.
     """
-    n = len(images)
     try:
         train, validation = (np.asarray(part) for part in parts)
     except (TypeError, ValueError):
@@ -147,8 +178,13 @@ def _probe_labels(case: Case) -> list[np.ndarray]:
     """Labels of two archives in which the commonest class is another one each time."""
     return [
         np.random.default_rng([case.seed, i]).permutation(np.repeat(np.arange(len(counts)), counts))
-        for i, counts in enumerate((COUNTS, (9, 11, 13, 500)))
+        for i, counts in enumerate(PROBED)
     ]
+
+
+def _order(case: Case, i: int) -> np.ndarray:
+    """In which order the classifiers are handed out: which one it is is not to be told."""
+    return np.random.default_rng([case.seed, i, 1]).permutation(4)
 
 
 def _probes(labels: np.ndarray) -> dict[str, np.ndarray]:
@@ -181,11 +217,26 @@ def untouched_validation(evidence: Evidence) -> bool:
 
 def judge_validation(case: Case, evidence: Evidence) -> list[Finding]:
     """Four gates: nothing lost, nothing shared, every class in its share, an honest number."""
+    archives = _archives(case.of_unseen())
     parts = [
-        _Part(images, scenes, np.asarray(s["train"]), np.asarray(s["validation"]))
-        for (images, scenes), s in zip(_archives(case), evidence["splits"], strict=True)
+        _Part(
+            images, scenes, *(_positions(s[name], len(images)) for name in ("train", "validation"))
+        )
+        for (images, scenes), s in zip(archives, evidence["splits"], strict=True)
     ]
     return [_kept(parts), _leaks(parts), _strata(parts), _orders(evidence["scores"])]
+
+
+def _positions(part: Any, n: int) -> np.ndarray:
+    """Positions that were handed over, of `n` images.
+
+    Raises:
+        EvidenceError: none, or some that do not exist.
+    """
+    positions = np.asarray(part)
+    if positions.ndim != 1 or positions.dtype.kind != "i" or not np.isin(positions, range(n)).all():
+        raise EvidenceError(f"a part of a split is not a list of positions below {n}")
+    return positions
 
 
 class _Part(NamedTuple):
@@ -549,6 +600,9 @@ CHECKS = [
         collect=collect_validation,
         judge=judge_validation,
         untouched=untouched_validation,
+        unseen=unseen_archives,
+        measure=measure_validation,
+        measured_inside=False,
         seconds=2,
         when_passed="Nothing is lost and nothing is shared, every class is held out in its share, "
         "and the number cannot be earned without looking at the images.",

@@ -11,9 +11,10 @@ import numpy as np
 
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
+from grader.checks.evidence import EvidenceError
 from grader.checks.predictions import class_numbers
 from grader.checks.verdict import number
-from grader.datasets import Images
+from grader.datasets import Images, UnseenArrays
 from grader.datasets.faults import lighting_drift
 from grader.instruments.lighting import Curve, measure_curve, measure_drift, relight
 
@@ -282,14 +283,16 @@ CHANGES = (
     Change("a brighter light", 0.0, 1.25, (1.0, 1.0, 1.0), "the light grows by a quarter"),
 )
 CLEAN, CHANGED = 100, 10  # windows a camera, and a camera and change
+RUN = 10  # windows that one monitor sees, one after the other, in one light
+# Of each run of a camera its light: 0 for the usual one, else the number of the change from 1.
+LIGHTS = np.repeat(np.arange(1 + len(CHANGES)), [CLEAN // RUN] + [CHANGED // RUN] * len(CHANGES))
 
 
 class Place(NamedTuple):
-    """What a camera sees: reference images, unseen clean ones, and those in every other light."""
+    """What a camera sees: reference images, and unseen ones in every light, the usual one first."""
 
     reference: np.ndarray
-    clean: np.ndarray
-    changed: list[np.ndarray]
+    lights: list[np.ndarray]
 
 
 @lru_cache(maxsize=4)
@@ -304,24 +307,48 @@ def _places(case: Case) -> list[Place]:
     places = []
     for camera in CAMERAS:
         pool = case.draw("test", 2 * N_REFERENCE, camera.size)
-        changed = []
+        lights = [through(camera, pool)]
         for change in CHANGES:
             lit = relight(pool, change.strength, seed=case.seed)
             lit = lighting_drift(lit, gain=change.gain, cast=change.cast)[0]
-            changed.append(through(camera, lit))
+            lights.append(through(camera, lit))
         reference = through(camera, case.draw("validation", N_REFERENCE, camera.size))
-        places.append(Place(reference, through(camera, pool), changed))
+        places.append(Place(reference, lights))
     return places
 
 
-def _alarms(
-    monitor: Callable[[np.ndarray], Any], pool: np.ndarray, camera: Camera, n: int, rng: Any
-) -> float:
-    """Share of n windows drawn from the pool for which the monitor raises an alarm."""
-    alarms = 0
-    for _ in range(n):
-        chosen = rng.choice(len(pool), camera.window, replace=False)
-        answer = monitor(pool[chosen])
+def _order(case: Case, number_of_place: int) -> np.ndarray:
+    """In which order the runs of a camera are handed out: which light one has is not to be told."""
+    return np.random.default_rng([case.seed, number_of_place, 1]).permutation(len(LIGHTS))
+
+
+def unseen_windows(case: Case) -> UnseenArrays:
+    """For each camera reference images, and windows by run, uint8 (runs, RUN, N, size, size, 3).
+
+    Runs are of one length in every light, so that nothing but their images tells them apart.
+    """
+    arrays = {}
+    for number_of_place, (camera, place) in enumerate(zip(CAMERAS, _places(case), strict=True)):
+        rng = np.random.default_rng([case.seed, number_of_place])
+        windows = []
+        for light in np.repeat(LIGHTS, RUN):
+            pool = place.lights[light]
+            windows.append(pool[rng.choice(len(pool), camera.window, replace=False)])
+        runs = np.stack(windows).reshape(len(LIGHTS), RUN, *windows[0].shape)
+        arrays[f"{number_of_place}/reference"] = place.reference
+        arrays[f"{number_of_place}/windows"] = runs[_order(case, number_of_place)]
+    return UnseenArrays(arrays)
+
+
+def _alarms(monitor: Callable[[np.ndarray], Any], windows: np.ndarray) -> list[bool]:
+    """For which windows the monitor raises an alarm.
+
+    Raises:
+        AnswerError: it returned anything else than True or False.
+    """
+    alarms = []
+    for window in windows:
+        answer = monitor(window.copy())
         if isinstance(answer, np.ndarray) and answer.ndim == 0:
             answer = answer[()]
         if not isinstance(answer, bool | np.bool_):
@@ -329,31 +356,45 @@ def _alarms(
                 f"The monitor returned {type(answer).__name__} for a window; return True for an "
                 "alarm and False for silence."
             )
-        alarms += bool(answer)
-    return alarms / n
+        alarms.append(bool(answer))
+    return alarms
 
 
 def collect_monitor(case: Case, answer: Answer) -> dict[str, Any]:
-    """Set the monitor up at two cameras; count alarms on clean windows and in other light."""
-    false, caught = [], []
-    for number_of_place, (camera, place) in enumerate(zip(CAMERAS, _places(case), strict=True)):
-        rng = np.random.default_rng([case.seed, number_of_place])
+    """Set the monitor up at two cameras; hand over its alarms on windows in unknown light."""
+    asked = case.unseen(unseen_windows).arrays
 
-        def fresh(reference: np.ndarray = place.reference) -> Callable[[np.ndarray], Any]:
-            monitor = answer.make_monitor(reference.copy())
-            if not callable(monitor):
-                raise AnswerError(
-                    f"`make_monitor` returned a {type(monitor).__name__}; return a function that "
-                    "takes a window of images and returns True or False."
-                )
-            return monitor
+    def fresh(number_of_place: int) -> Callable[[np.ndarray], Any]:
+        monitor = answer.make_monitor(asked[f"{number_of_place}/reference"].copy())
+        if not callable(monitor):
+            raise AnswerError(
+                f"`make_monitor` returned a {type(monitor).__name__}; return a function that "
+                "takes a window of images and returns True or False."
+            )
+        return monitor
 
-        # A fresh monitor for each: one that remembers starts without memories of another light.
-        false.append(_alarms(fresh(), place.clean, camera, CLEAN, rng))
-        caught.append([_alarms(fresh(), lit, camera, CHANGED, rng) for lit in place.changed])
+    # A fresh monitor for each run: one that remembers starts without memories of another light.
+    alarms = [
+        [_alarms(fresh(place), windows) for windows in asked[f"{place}/windows"]]
+        for place in range(len(CAMERAS))
+    ]
     dark = np.zeros((20, SIZE, SIZE, 3), np.uint8)
-    black = bool(answer.make_monitor(_places(case)[0].reference.copy())(dark))
-    return {"false": false, "caught": caught, "black": black}
+    return {"alarms": alarms, "black": bool(fresh(0)(dark))}
+
+
+def measure_monitor(case: Case, evidence: Evidence) -> dict[str, Any]:
+    """Shares of alarms on clean windows, a number a camera, and in each other light."""
+    shape = (len(CAMERAS), len(LIGHTS), RUN)
+    alarms = np.asarray(evidence["alarms"])
+    if alarms.shape != shape or alarms.dtype != bool:
+        raise EvidenceError(f"the alarms are not True or False for windows {shape}")
+    false, caught = [], []
+    for number_of_place, runs in enumerate(alarms):
+        lights = LIGHTS[_order(case.of_unseen(), number_of_place)]
+        shares = [float(runs[lights == light].mean()) for light in range(1 + len(CHANGES))]
+        false.append(shares[0])
+        caught.append(shares[1:])
+    return {"false": false, "caught": caught}
 
 
 def untouched_monitor(evidence: Evidence) -> bool:
@@ -455,6 +496,9 @@ CHECKS = [
         collect=collect_monitor,
         judge=judge_monitor,
         untouched=untouched_monitor,
+        unseen=unseen_windows,
+        measure=measure_monitor,
+        measured_inside=False,
         seconds=2,
     ),
 ]
