@@ -11,3 +11,9 @@ class ClinicError(Exception):
         # IPython asks an exception for its own rendering through this method; the learner gets
         # the sentence, not our stack.
         return [str(self)]
+
+
+def could_not_run(error: Exception) -> str:
+    """A sentence on a fault that is neither the course's own nor the learner's."""
+    lines = str(error).strip().splitlines() or ["no message"]
+    return f"It could not be run ({type(error).__name__}: {lines[0].rstrip('.')})."

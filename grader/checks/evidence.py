@@ -123,9 +123,9 @@ def unpack_like(packed: Any, like: Sequence[np.ndarray]) -> list[np.ndarray]:
     if not isinstance(packed, list | tuple):
         raise EvidenceError("what was handed over is no list of arrays")
     arrays = [unpack(each) for each in packed]
-    if [(a.shape, a.dtype) for a in arrays] != [(a.shape, a.dtype) for a in like]:
+    if [(a.shape, a.dtype.kind) for a in arrays] != [(a.shape, a.dtype.kind) for a in like]:
         raise EvidenceError("the arrays that were handed over have other shapes than the weights")
-    return arrays
+    return [a.astype(wanted.dtype) for a, wanted in zip(arrays, like, strict=True)]
 
 
 def to_json(record: Record) -> dict[str, Any]:

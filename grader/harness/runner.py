@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 
 import cloudpickle
 
-from grader.errors import ClinicError
+from grader.errors import ClinicError, could_not_run
 
 # A session of the grader that was killed leaves its processes waiting on the workers.
 IDLE_SECONDS = 900
@@ -56,9 +56,7 @@ def answer(request: bytes) -> bytes:
     except ClinicError as error:
         return cloudpickle.dumps(("refused", str(error)))
     except Exception as error:
-        lines = str(error).strip().splitlines() or ["no message"]
-        sentence = f"It could not be run ({type(error).__name__}: {lines[0].rstrip('.')})."
-        return cloudpickle.dumps(("failed", sentence))
+        return cloudpickle.dumps(("failed", could_not_run(error)))
 
 
 def _end_with(owner: int) -> None:

@@ -18,7 +18,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from grader.errors import ClinicError
+from grader.errors import ClinicError, could_not_run
 from grader.harness import kernels, sandbox
 from grader.harness.cores import share, share_cores
 from grader.harness.grading import Done, Task, grade
@@ -284,10 +284,7 @@ def _portable(error: Exception) -> Exception:
     """The error as one that every process can unpickle; the course's own faults keep their kind."""
     if isinstance(error, ClinicError):
         return ClinicError(str(error))
-    lines = str(error).strip().splitlines()
-    return WorkerLost(
-        f"It could not be run ({type(error).__name__}: {lines[0] if lines else 'no message'})."
-    )
+    return WorkerLost(could_not_run(error))
 
 
 def _be_silent() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
 from grader.checks.evidence import EvidenceError
+from grader.checks.predictions import class_numbers
 from grader.checks.verdict import number
 from grader.datasets import Images
 from grader.datasets.masts import DIRECTIONS, DISTANCES, MAST, four_pairs, paint_masts
@@ -246,10 +247,9 @@ def judge_repair(case: Case, evidence: Evidence) -> list[Finding]:
 
 def _class_numbers(predicted: Any, n: int) -> list[np.ndarray]:
     """Twice for each start the classes of the `n` unseen images, int (n,)."""
-    named = [np.asarray(p) for p in predicted]
-    if not 1 <= len(named) <= 2 * STARTS or {p.shape for p in named} != {(n,)}:
-        raise EvidenceError(f"there is not one class for each of the {n} unseen images")
-    return named
+    if not isinstance(predicted, list | tuple) or not 1 <= len(predicted) <= 2 * STARTS:
+        raise EvidenceError("there are not two lists of predictions for each start")
+    return [class_numbers(each, n) for each in predicted]
 
 
 def _sees(evidence: Evidence) -> Finding:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,7 +12,8 @@ import numpy as np
 
 from grader.checks import Answer, AnswerError, Case, Check, Diagnosis, Finding, Threshold
 from grader.checks.check import Evidence
-from grader.checks.evidence import EvidenceError
+from grader.checks.evidence import EvidenceError, pack, unpack_like
+from grader.checks.predictions import share_right
 from grader.checks.verdict import number
 from grader.datasets import Images
 from grader.datasets.grain import add_grain
@@ -165,7 +165,7 @@ def _controls(case: Case) -> dict[str, float]:
     unseen = fw.predict(backbone, _as_on_the_card(case, asked))
     named = _read(fw, backbone, _as_on_the_card(case, known), shelf.old_head)
     return {
-        "known_by_card": _right(named, known.labels),
+        "known_by_card": share_right(named, known.labels),
         "frozen": measure_probe(features, new.labels, unseen, asked.labels).accuracy,
         "multiply_adds_of_backbone": shelf.cost,
     }
@@ -186,7 +186,7 @@ def _scratch(case: Case) -> float:
         learning_rate=RATE,
         seed=case.seed,
     )
-    return float(np.mean([_right(_named(each), asked.labels) for each in outputs]))
+    return float(np.mean([share_right(_named(each), asked.labels) for each in outputs]))
 
 
 def _shuffled(case: Case, images: Images, run: int) -> tuple[Any, np.ndarray]:
@@ -212,10 +212,6 @@ def _named(outputs: np.ndarray) -> np.ndarray:
 def _read(fw: Any, backbone: Any, x: Any, head: Head) -> np.ndarray:
     """Class numbers (N,) that a backbone gives with a head."""
     return _named(fw.predict(backbone, x) @ head.weights + head.biases)
-
-
-def _right(named: Any, labels: np.ndarray) -> float:
-    return float((np.asarray(named) == labels).mean())
 
 
 @lru_cache(maxsize=4)
@@ -339,8 +335,8 @@ def _not_found(before: list[np.ndarray], state: list[np.ndarray]) -> list[int]:
 def judge_freeze(case: Case, evidence: Evidence) -> list[Finding]:
     """Five gates: weights as they were, statistics as they were, preprocessing, head, cost."""
     unseen = _plain(case.of_unseen())
-    known = _right(evidence["known"], _known(unseen).labels)
-    reached = _right(evidence["asked"], _asked(unseen).labels)
+    known = share_right(evidence["known"], _known(unseen).labels)
+    reached = share_right(evidence["asked"], _asked(unseen).labels)
     cost = evidence["multiply_adds"] / evidence["multiply_adds_of_backbone"]
     guessing = 1 / len(NEW)
     return [
@@ -443,8 +439,8 @@ def collect_fine_tune(case: Case, answer: Answer) -> dict[str, Any]:
         untouched = _alike(tuned, phase_two(answer.sick_fine_tune))
     return {
         "untouched": untouched,
-        "pretrained": _packed([*shelf.backbone, *shelf.old_head]),
-        "tuned": _packed([*tuned[:-2], *_head(*tuned[-2:])]),
+        "pretrained": [pack(a) for a in (*shelf.backbone, *shelf.old_head)],
+        "tuned": [pack(a) for a in (*tuned[:-2], *_head(*tuned[-2:]))],
     }
 
 
@@ -460,15 +456,17 @@ def measure_fine_tune(case: Case, evidence: Evidence) -> dict[str, Any]:
     assert fw is not None
     asked, known = _asked(case.of_unseen()), _known(case.of_unseen())
     x_known = _as_on_the_card(case, known)
-    *start, weights, biases = _unpacked(evidence["pretrained"], [*shelf.backbone, *shelf.old_head])
+    *start, weights, biases = unpack_like(
+        evidence["pretrained"], [*shelf.backbone, *shelf.old_head]
+    )
     old_head = Head(weights, biases)
-    known_before = _right(_read(fw, _take(case, start), x_known, old_head), known.labels)
+    known_before = share_right(_read(fw, _take(case, start), x_known, old_head), known.labels)
     if known_before < PARITY.limit * controls["known_by_card"]:
         raise EvidenceError(
             f"the backbone from before reads {known_before:.0%} of the letters that it was "
             "pre-trained on"
         )
-    *end, weights, biases = _unpacked(evidence["tuned"], [*shelf.backbone, *shelf.new_head])
+    *end, weights, biases = unpack_like(evidence["tuned"], [*shelf.backbone, *shelf.new_head])
     backbone = _take(case, end)
     change = measure_change(fw, backbone, start)
     outputs = fw.predict(fw.with_head(backbone, weights, biases), _as_on_the_card(case, asked))
@@ -476,8 +474,8 @@ def measure_fine_tune(case: Case, evidence: Evidence) -> dict[str, Any]:
         **controls,
         "most_moved": change.most_moved,
         "most_drifted": change.most_drifted,
-        "reached": _right(_named(outputs), asked.labels),
-        "known": _right(_read(fw, backbone, x_known, old_head), known.labels),
+        "reached": share_right(_named(outputs), asked.labels),
+        "known": share_right(_read(fw, backbone, x_known, old_head), known.labels),
         "known_before": known_before,
         "scratch": math.nan,
     }
@@ -485,25 +483,6 @@ def measure_fine_tune(case: Case, evidence: Evidence) -> dict[str, Any]:
     if all(finding.holds for finding in before_it):
         measured["scratch"] = _scratch(case)
     return measured
-
-
-def _packed(state: list[np.ndarray]) -> str:
-    """Weights and statistics in one text, a quarter as long as their digits; counters left out."""
-    flat = [a.ravel() for a in state if a.dtype.kind == "f"]
-    return base64.b64encode(np.concatenate(flat).astype("<f4").tobytes()).decode("ascii")
-
-
-def _unpacked(text: Any, like: list[np.ndarray]) -> list[np.ndarray]:
-    """What `_packed` was given, with the shapes and the counters of `like`."""
-    values = np.frombuffer(base64.b64decode(text, validate=True), "<f4").astype(np.float32)
-    sizes = [a.size if a.dtype.kind == "f" else 0 for a in like]
-    if len(values) != sum(sizes):
-        raise EvidenceError(f"there are {len(values)} weights instead of {sum(sizes)}")
-    parts = np.split(values, np.cumsum(sizes)[:-1])
-    return [
-        part.reshape(a.shape) if a.dtype.kind == "f" else a
-        for part, a in zip(parts, like, strict=True)
-    ]
 
 
 def judge_fine_tune(case: Case, evidence: Evidence) -> list[Finding]:
