@@ -83,7 +83,7 @@ def test_whatever_is_handed_over_is_refused_or_is_a_share(handed_over):
     ids=str,
 )
 def test_other_lengths_shapes_and_types_are_refused_in_one_sentence(predicted):
-    with pytest.raises(EvidenceError, match=r"^(the predictions are not|there are \d+ pred)[^.]+$"):
+    with pytest.raises(EvidenceError, match=r"^(the predictions are not|the number of pred)[^.]+$"):
         share_right(predicted, LABELS)
 
 

@@ -41,7 +41,7 @@ def class_numbers(predicted: Any, n: int) -> np.ndarray:
     if not isinstance(numbers, list) or not all(type(number) is int for number in numbers):
         raise EvidenceError("the predictions are not a list of whole numbers")
     if len(numbers) != n:
-        raise EvidenceError(f"there are {len(numbers)} predictions for {n} images")
+        raise EvidenceError(f"the number of predictions is {len(numbers)}, expected {n}")
     return np.array([min(max(number, -1), _LARGEST) for number in numbers], np.int64)
 
 
