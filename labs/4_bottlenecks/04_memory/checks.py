@@ -49,8 +49,8 @@ GROWS = Threshold("rise of the floor with a step, share of what one look compute
 HELD = Threshold("bytes held between two steps, times those of the images", 3, "at most")
 PEAK = Threshold("peak, times that of a training that keeps numbers only", 1.35, "at most")
 # The batches of the check lead elsewhere than their halves, and halves lie 1 away. Rounding the
-# images to sixteen bits leads up to .065 away.
-WAY = Threshold("distance of the weights from the control's, share of its way", 0.1, "at most")
+# images to sixteen bits leads .015 away on average, with rare seeds far out: .124 once.
+WAY = Threshold("distance of the weights from the control's, share of its way", 0.4, "at most")
 # Rounding the images gives up to .012. No constant comes below 1, however well it is chosen; the
 # losses on training images are 1.25 away and more.
 TOLD = Threshold("error of the losses that are returned, times their own spread", 0.2, "at most")
