@@ -74,6 +74,7 @@ def _as_bytes(**message: Any) -> bytes:
 def _guard(connection: socket.socket) -> int:
     """Make one kernel, pass signals on to it, and tell how it ended."""
     try:
+        namespaces.end_with_parent()  # bubblewrap's own process 1 waits for whatever is left
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         # The owner reads from this first message which process it has to put into a control group.
         connection.send(_as_bytes(born=True))
