@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import multiprocessing
+import os
 import shutil
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from nbformat import NotebookNode
 from grader.authoring.names import names_defined, names_needed
 from grader.checks.catalogue import read_header
 from grader.harness import course
-from grader.harness.cores import share_cores
+from grader.harness.cores import one_thread
 from grader.harness.demo import reference_answers
 from grader.harness.execute import solution_path
 from grader.harness.kernels import start_warm
@@ -186,7 +187,7 @@ def _work(folder: Path, framework: str, size: int) -> float:
 
 
 def _prepare(framework: str) -> None:
-    share_cores(multiprocessing.cpu_count())
+    os.environ.update(one_thread())
     start_warm(framework)
 
 

@@ -24,7 +24,7 @@ import cloudpickle
 
 from grader.errors import ClinicError
 from grader.harness import carrier
-from grader.harness.cores import available, share
+from grader.harness.cores import available
 from grader.harness.grading import Done, Task, grade
 from grader.harness.workers import SPARE_SECONDS, TimedOut, WorkerLost, Workers
 
@@ -288,7 +288,6 @@ def _start_local(count: int | None, resources: Mapping[str, float], stack: ExitS
         memory_limit=0,  # kernels have limits of their own, and are no part of the worker
         silence_logs=logging.CRITICAL,
         resources=dict(resources),
-        env=share(count),
     )
     return stack.enter_context(cluster)
 

@@ -1,4 +1,4 @@
-"""A fair share of the processor cores for kernels that run beside one another."""
+"""Processor cores and threads for kernels that run beside one another."""
 
 from __future__ import annotations
 
@@ -20,18 +20,23 @@ def available() -> int:
     return os.cpu_count() or 1
 
 
-def share(processes: int) -> dict[str, str]:
-    """Environment variables that limit threads, for one of some processes that run side by side.
+def one_thread() -> dict[str, str]:
+    """Environment variables that give the numerical libraries one thread.
+
+    For kernels that are graded, and for what measures beside them: with other threads numbers are
+    added up in another order, so a verdict would depend on the machine. Networks as small as the
+    labs' gain nothing by a second one. What somebody has set in the environment stays.
+    """
+    return {name: os.environ.get(name, "1") for name in THREADS}
+
+
+def share_cores(processes: int) -> None:
+    """Limit the threads of this process's kernels, which inherit its environment.
 
     What somebody has set in the environment stays.
 
     Args:
         processes: how many like this one run at the same time.
     """
-    threads = str(max(1, available() // processes))
-    return {name: os.environ.get(name, threads) for name in THREADS}
-
-
-def share_cores(processes: int) -> None:
-    """Limit the threads of this process's kernels, which inherit its environment; see `share`."""
-    os.environ.update(share(processes))
+    for name in THREADS:
+        os.environ.setdefault(name, str(max(1, available() // processes)))

@@ -25,7 +25,7 @@ from nbformat import NotebookNode
 
 from grader.checks.catalogue import PACKAGE, framework_of
 from grader.errors import ClinicError
-from grader.harness.cores import share_cores
+from grader.harness.cores import one_thread
 from grader.harness.kernels import start_warm
 from grader.harness.rebuild import cell_name, is_answer
 
@@ -190,16 +190,16 @@ def _graded(root: Path, assignment: str, who: list[str], processes: int) -> Iter
         processes,
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_prepare,
-        initargs=(assignment, processes),
+        initargs=(assignment,),
     ) as pool:
         jobs = [pool.submit(_autograde_one, root, assignment, student) for student in who]
         for job in as_completed(jobs):
             yield job.result()
 
 
-def _prepare(assignment: str, processes: int) -> None:
-    """Give the kernels of this process their share of the cores, and a warm start."""
-    share_cores(processes)
+def _prepare(assignment: str) -> None:
+    """Give the kernels of this process one thread, and a warm start."""
+    os.environ.update(one_thread())
     framework = framework_of(assignment)
     if framework is not None and hasattr(os, "fork"):
         start_warm(framework)

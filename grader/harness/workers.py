@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 from grader.errors import ClinicError, could_not_run
 from grader.harness import kernels, sandbox
-from grader.harness.cores import share, share_cores
+from grader.harness.cores import one_thread
 from grader.harness.grading import Done, Task, grade
 
 SPARE_SECONDS = 90
@@ -58,7 +58,7 @@ class Workers(Protocol):
 
 
 class LocalWorkers:
-    """Worker processes on this machine, which share its cores.
+    """Worker processes on this machine.
 
     Args:
         framework: imported before the first task; None for tasks that start no kernel.
@@ -76,8 +76,8 @@ class LocalWorkers:
         spare_seconds: float = SPARE_SECONDS,
     ) -> None:
         self.slots = processes
-        self._order = _Order(framework, shut_in, processes, work)
-        self._server = _SharedServer(framework, processes) if framework and shut_in else None
+        self._order = _Order(framework, shut_in, work)
+        self._server = _SharedServer(framework) if framework and shut_in else None
         self._spare_seconds = spare_seconds
         self._tasks: queue.SimpleQueue[tuple[Task, Future[Done]] | None] = queue.SimpleQueue()
         self._closed = threading.Event()
@@ -124,8 +124,8 @@ class _SharedServer:
     A worker starts its own when this one has ended.
     """
 
-    def __init__(self, framework: str, processes: int) -> None:
-        self._framework, self._processes = framework, processes
+    def __init__(self, framework: str) -> None:
+        self._framework = framework
         self._server: sandbox.Server | None = None
         self._lock = threading.Lock()
         self._closed = False
@@ -141,7 +141,7 @@ class _SharedServer:
                 raise ClinicError("The workers have been closed.")
             if self._server is None or not self._server.address.runs:
                 self._end()
-                variables = {**os.environ, **share(self._processes)}
+                variables = {**os.environ, **one_thread()}
                 self._server = kernels.shut_in_server(self._framework, variables)
             return self._server.address
 
@@ -161,7 +161,6 @@ class _Order:
 
     framework: str | None
     shut_in: bool
-    processes: int
     work: Callable[[Task], Done]
 
 
@@ -257,7 +256,7 @@ def _be_worker(pipe: Any, order: _Order) -> None:
     threading.Thread(target=_end_with_owner, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the owner's to answer
     _be_silent()
-    share_cores(order.processes)
+    os.environ.update(one_thread())
     try:
         address = pipe.recv()
         if order.framework is not None and address is not None:

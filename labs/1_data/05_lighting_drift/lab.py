@@ -142,11 +142,11 @@ lab.check("diagnosis")
 # - `serve_batch(images)` returns what the model is served;
 # - `build_model(size, classes)` returns a fresh model that gives logits.
 #
-# The check trains your program on other noon images and serves unseen ones in five lights, from
-# noon (0) to the light of the field (1). It compares the accuracy in the four shifted lights with
-# two controls: the sick program, and an oracle that trains in the lights between noon and field. A
-# program that loses more than three fifths of the sick program's accuracy at noon has only moved,
-# and does not count.
+# The check trains two fresh models of your program on other noon images and serves unseen ones in
+# five lights, from noon (0) to the light of the field (1). It compares the accuracy in the four
+# shifted lights, the mean of both, with two controls that are trained twice as well: the sick
+# program, and an oracle that trains in the lights between noon and field. A program that loses more
+# than three fifths of the sick program's accuracy at noon has only moved, and does not count.
 
 
 # %% robustness tags=["answer", "pytorch"]
